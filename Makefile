@@ -1,0 +1,34 @@
+# `make test` needs nothing but the Rust toolchain; `make compat` and `make bench` set up the outside clients they use.
+
+.PHONY: build lint test compat compat-quick bench fuzz fmt clean
+
+build:
+	cargo build --release
+
+lint:
+	cargo fmt --check
+	cargo clippy --all-targets -- -D warnings
+
+test:
+	cargo test
+
+# Real clients and Kafka's own tools against the release build.
+compat: build
+	compat/run.sh
+
+compat-quick: build
+	compat/run.sh --quick
+
+# Prints ratios beside a JVM broker; a measurement, not a test.
+bench: build
+	compat/perf/run.sh
+
+# Arbitrary bytes into the decoders, the record path and the files: FUZZ_SECONDS (600) for each target.
+fuzz:
+	fuzz/run.sh
+
+fmt:
+	cargo fmt
+
+clean:
+	cargo clean

@@ -1,0 +1,278 @@
+//! A node: the only place that builds its parts and connects them. They start in order and stop in reverse.
+
+mod cluster;
+mod group_log;
+mod lifecycle;
+mod publisher;
+mod report;
+mod storage;
+
+use std::net::ToSocketAddrs;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle as Thread;
+
+use arc_swap::ArcSwap;
+use tokio::runtime::Handle;
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::config::{BrokerConfig, ConfigError, ConfigStore, StaticConfig};
+use crate::coordinator::group::{Groups, Settings};
+use crate::handlers::{API_TABLE, Dispatch, Node, ProducerIds};
+use crate::log::{LogDirs, LogError};
+use crate::logging::LogLevels;
+use crate::metadata::ConfigResource;
+use crate::metrics::Metrics;
+use crate::network::{AdminServer, BindError, Health, Server};
+use crate::quorum::Quorum;
+use crate::replication::Partitions;
+use crate::replication::fetch_session::FetchSessions;
+use crate::types::{BrokerId, Clock, ErrorCode, Uuid};
+
+pub use cluster::{Cluster, ClusterError, format_if_empty};
+use lifecycle::Lifecycle;
+use publisher::Publisher;
+
+/// The file with which a JVM broker could take over what the embedded default began.
+const WRITTEN_PROPERTIES: &str = "server.properties";
+
+/// What a node is built from.
+#[derive(Debug)]
+pub struct Setup {
+    pub config: Arc<StaticConfig>,
+    pub logs: Arc<LogLevels>,
+    /// Threads for handlers, sockets and logs.
+    pub data: Handle,
+    /// Threads for what must not wait for a disk.
+    pub control: Handle,
+}
+
+/// Why a node does not start, or cannot go on.
+#[derive(Debug, thiserror::Error)]
+pub enum BrokerError {
+    #[error("{0}")]
+    Config(#[from] ConfigError),
+    #[error("{0}")]
+    Bind(#[from] BindError),
+    #[error("{0}")]
+    Log(#[from] LogError),
+    #[error("the cluster's metadata: {0}")]
+    Cluster(#[from] ClusterError),
+    #[error("{} is not formatted: run `ottla storage format`", .0.display())]
+    NotFormatted(PathBuf),
+    #[error(
+        "the metadata holds {what} ({count} of its kind), which guards access and would not be enforced here: remove \
+         it with a broker that enforces it, or stay with that broker"
+    )]
+    Guarded { what: String, count: usize },
+    #[error("a task of the start ended early: {0}")]
+    Start(#[from] tokio::task::JoinError),
+    #[error("cannot start a thread: {0}")]
+    Thread(std::io::Error),
+    #[error(
+        "{} is there, but the metadata log belongs into {}: set metadata.log.dir to the directory that has it, or move it",
+        found.display(), expected.display()
+    )]
+    MetadataElsewhere { found: PathBuf, expected: PathBuf },
+    #[error("every log directory is offline: {0}")]
+    NoDirectories(String),
+    #[error("{0}")]
+    MetadataFailed(String),
+}
+
+/// A running node.
+pub struct Broker {
+    server: Server,
+    node: Arc<Node>,
+    lifecycle: Lifecycle,
+    housekeeping: Housekeeping,
+    health: Arc<Health>,
+    admin: Option<JoinHandle<std::io::Result<()>>>,
+    stop_admin: CancellationToken,
+}
+
+/// The thread that does the logs' periodic work.
+struct Housekeeping {
+    stop: Arc<AtomicBool>,
+    thread: Thread<()>,
+}
+
+impl Broker {
+    /// Starts a node; it serves when this returns.
+    pub async fn start(setup: Setup) -> Result<Broker, BrokerError> {
+        let began = std::time::Instant::now();
+        setup.config.check_single_node()?;
+        let clock = Clock::system();
+        let config = Arc::new(ConfigStore::new(setup.config.clone()));
+        let metrics = metrics();
+        let health = Health::starting();
+        let stop_admin = CancellationToken::new();
+        let mut server = Server::bind(&config.broker(), &metrics)?;
+        let admin = bind_admin(&config.broker())
+            .map(|admin| setup.control.spawn(admin.serve(health.clone(), metrics.clone(), stop_admin.clone())));
+        let (log_dirs, cluster) = {
+            let (config, clock, control) = (config.clone(), clock.clone(), setup.control.clone());
+            tokio::task::spawn_blocking(move || open_storage(&setup.config, &config, &clock, &control)).await??
+        };
+        let housekeeping = Housekeeping::start(&log_dirs)?;
+        let broker = config.broker();
+        let node = Arc::new(Node {
+            broker_id: BrokerId(broker.node_id),
+            cluster_id: cluster.cluster_id().into(),
+            image: Arc::new(ArcSwap::new(cluster.image())),
+            partitions: Arc::new(Partitions::new()),
+            groups: Arc::new(Groups::new(Settings::from(&*broker), clock.clone(), setup.data.clone(), Uuid::random)),
+            fetch_sessions: FetchSessions::new(broker.max_incremental_fetch_session_cache_slots.max(0) as usize),
+            producer_ids: ProducerIds::default(),
+            log_levels: setup.logs,
+            budget: server.network().decode_budget.clone(),
+            controller: cluster.controller().clone(),
+            quorum: cluster.quorum().clone(),
+            log_dirs,
+            metrics,
+            clock,
+            config,
+        });
+        let (placed, to_assign) = mpsc::unbounded_channel();
+        let publisher = publisher(&node, &setup.data, placed, server.network().clone());
+        tokio::task::spawn_blocking({
+            let quorum = node.quorum.clone();
+            move || subscribe(publisher, &quorum)
+        })
+        .await?;
+        let lifecycle = Lifecycle::join(cluster, node.clone(), to_assign, &setup.control).await?;
+        let dispatch = Arc::new(Dispatch::new(node.clone()));
+        server.serve(true, &dispatch, &setup.control);
+        server.serve(false, &dispatch, &setup.data);
+        health.set_ready();
+        tracing::info!("node {} serves after {} ms", node.broker_id, began.elapsed().as_millis());
+        Ok(Broker { server, node, lifecycle, housekeeping, health, admin, stop_admin })
+    }
+
+    /// Waits until the node cannot go on.
+    pub async fn failed(&self) -> BrokerError {
+        self.lifecycle.failed().await
+    }
+
+    /// Stops the node: no new connections, requests in hand answered, everything written.
+    pub async fn stop(self) {
+        self.health.set_unready("stopping");
+        let epoch = self.node.broker_epoch();
+        let cluster = self.lifecycle.leave(&self.node).await;
+        self.server.stop().await;
+        self.node.groups.stop().await;
+        if let Err(error) = cluster.stop().await {
+            tracing::error!("the metadata log was not closed: {error}");
+        }
+        let Housekeeping { stop, thread } = self.housekeeping;
+        stop.store(true, Ordering::Release);
+        let node = self.node;
+        let closed = tokio::task::spawn_blocking(move || {
+            node.log_dirs.context().work.stop();
+            // What it was doing is done again at the next start.
+            let _ = thread.join();
+            node.log_dirs.close(epoch)
+        });
+        match closed.await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::error!("the logs were not closed: {error}"),
+            Err(error) => tracing::error!("the logs were not closed: {error}"),
+        }
+        self.stop_admin.cancel();
+        if let Some(admin) = self.admin {
+            // Nobody depends on how the health server ended.
+            let _ = admin.await;
+        }
+    }
+}
+
+impl Housekeeping {
+    fn start(log_dirs: &Arc<LogDirs>) -> Result<Housekeeping, BrokerError> {
+        let stop = Arc::new(AtomicBool::new(false));
+        let (dirs, stopped) = (log_dirs.clone(), stop.clone());
+        let thread = std::thread::Builder::new().name("log-housekeeping".into());
+        let thread = thread.spawn(move || dirs.run_housekeeping(&stopped)).map_err(BrokerError::Thread)?;
+        Ok(Housekeeping { stop, thread })
+    }
+}
+
+fn metrics() -> Arc<Metrics> {
+    let apis: Vec<_> = API_TABLE.iter().map(|api| (api.key, api.name)).collect();
+    Metrics::new(&apis, |code| ErrorCode::from_code(code).map_or("UNKNOWN_CODE", ErrorCode::name))
+}
+
+/// From directories that may be empty to a leading quorum and open logs.
+fn open_storage(
+    setup: &StaticConfig,
+    store: &Arc<ConfigStore>,
+    clock: &Clock,
+    control: &Handle,
+) -> Result<(Arc<LogDirs>, Cluster), BrokerError> {
+    let config = store.broker();
+    if format_if_empty(&config, clock)? {
+        tracing::info!("formatted {:?}: they were empty", config.log_dirs);
+    }
+    let log_dirs = Arc::new(storage::claim(&config, clock)?);
+    if let Some(dir) = setup.is_built_in().then(|| config.log_dirs.first()).flatten()
+        && let Err(error) = setup.write_properties(&dir.join(WRITTEN_PROPERTIES))
+    {
+        tracing::warn!("{WRITTEN_PROPERTIES} was not written to {}: {error}", dir.display());
+    }
+    let cluster = Cluster::open(store, log_dirs.context().clone(), clock.clone(), control)?;
+    let image = cluster.image();
+    storage::refuse_guards(&image)?;
+    report::lines(&image, store).iter().for_each(|line| tracing::warn!("{line}"));
+    let of_broker = |resource| (*image.config(&resource)).clone();
+    let this_broker = ConfigResource::broker(BrokerId(config.node_id));
+    for line in store.set_dynamic(of_broker(ConfigResource::default_broker()), of_broker(this_broker)) {
+        tracing::warn!("{line}");
+    }
+    log_dirs.load(&|topic| Arc::new(store.topic_config(&image.config(&ConfigResource::topic(topic)))))?;
+    Ok((log_dirs, cluster))
+}
+
+fn publisher(
+    node: &Arc<Node>,
+    blocking: &Handle,
+    placed: mpsc::UnboundedSender<publisher::PlacedReplica>,
+    network: Arc<crate::network::Network>,
+) -> Publisher {
+    Publisher {
+        broker_id: node.broker_id,
+        config: node.config.clone(),
+        log_dirs: node.log_dirs.clone(),
+        partitions: node.partitions.clone(),
+        groups: node.groups.clone(),
+        image: node.image.clone(),
+        clock: node.clock.clone(),
+        blocking: blocking.clone(),
+        placed,
+        reconfigured: Box::new(move |config| network.reconfigure(&config.broker())),
+    }
+}
+
+/// Puts the image in force, and from then on every committed change.
+fn subscribe(mut publisher: Publisher, quorum: &Quorum) {
+    let image = quorum.image();
+    publisher.apply_broker_configs(&image);
+    publisher.follow_moves();
+    publisher.begin(&image);
+    // Nothing is appended before the broker has joined, so the first delta starts from the image just applied.
+    quorum.subscribe(Box::new(move |delta, image| publisher.publish(delta, image)));
+}
+
+/// The admin listener; without it the node serves all the same.
+fn bind_admin(config: &BrokerConfig) -> Option<AdminServer> {
+    let (host, port) = config.ottla_admin_listener.as_ref()?;
+    let address = (host.as_str(), *port).to_socket_addrs().map(|mut addresses| addresses.next());
+    let bound = address.and_then(|address| match address {
+        Some(address) => AdminServer::bind(address),
+        None => Err(std::io::ErrorKind::AddrNotAvailable.into()),
+    });
+    bound
+        .inspect_err(|error| tracing::warn!("no health and metrics at {host}:{port} (ottla.admin.listener): {error}"))
+        .ok()
+}

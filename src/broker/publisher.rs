@@ -1,0 +1,248 @@
+//! Committed metadata put into force: configs, then partitions, then coordinators, then the image that requests see.
+//!
+//! It runs on the quorum's committing thread before anyone is told of the commit, so that whatever was answered is
+//! visible, and a new partition serves, when its creator hears of it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use tokio::runtime::Handle;
+use tokio::sync::mpsc::UnboundedSender;
+
+use super::group_log::{self, GroupLog};
+use crate::config::{ConfigStore, TopicConfig};
+use crate::coordinator::group::Groups;
+use crate::log::{LogDirs, LogError, MovedListener};
+use crate::metadata::{ConfigResource, MetadataDelta, MetadataImage, PartitionRegistration, TopicImage};
+use crate::protocol::compression::Compression;
+use crate::replication::{Leadership, Partition, Partitions};
+use crate::types::{BrokerId, Clock, DirectoryId, OFFSETS_TOPIC, TopicId, TopicPartition, Uuid};
+
+/// A replica that this broker placed in a directory the controller does not know of yet.
+#[derive(Clone, Copy, Debug)]
+pub struct PlacedReplica {
+    pub topic_id: TopicId,
+    pub partition: i32,
+    pub directory: DirectoryId,
+}
+
+/// Puts metadata into force on this node.
+pub struct Publisher {
+    pub broker_id: BrokerId,
+    pub config: Arc<ConfigStore>,
+    pub log_dirs: Arc<LogDirs>,
+    pub partitions: Arc<Partitions>,
+    pub groups: Arc<Groups>,
+    pub image: Arc<ArcSwap<MetadataImage>>,
+    pub clock: Clock,
+    /// Threads that may wait for a disk.
+    pub blocking: Handle,
+    pub placed: UnboundedSender<PlacedReplica>,
+    /// Called when the broker's own configs changed.
+    pub reconfigured: Box<dyn Fn(&ConfigStore) + Send>,
+}
+
+impl Publisher {
+    /// Puts the configs of an image into force, before any log is opened.
+    pub fn apply_broker_configs(&self, image: &MetadataImage) {
+        let default_broker = image.config(&ConfigResource::default_broker());
+        let this_broker = image.config(&ConfigResource::broker(self.broker_id));
+        for line in self.config.set_dynamic((*default_broker).clone(), (*this_broker).clone()) {
+            tracing::warn!("{line}");
+        }
+        let broker = self.config.broker();
+        self.log_dirs.set_cordoned(broker.cordoned_log_dirs.iter().cloned().collect());
+        self.log_dirs.set_move_rate(broker.replica_alter_log_dirs_io_max_bytes_per_second);
+        (self.reconfigured)(&self.config);
+    }
+
+    /// Follows logs that move to another directory.
+    pub fn follow_moves(&self) {
+        let (partitions, placed) = (self.partitions.clone(), self.placed.clone());
+        self.log_dirs.on_moved(MovedListener(Box::new(move |log, directory| {
+            let TopicPartition { topic, partition } = log.partition();
+            if let Ok(hosted) = partitions.named(topic, *partition) {
+                hosted.replace_log(log.clone());
+                // Nobody listens once the broker stops, and then the next start tells.
+                let _ = placed.send(PlacedReplica { topic_id: hosted.topic_id, partition: *partition, directory });
+            }
+        })));
+    }
+
+    /// Puts a whole image into force, after the logs were opened.
+    pub fn begin(&mut self, image: &Arc<MetadataImage>) {
+        let mut known = BTreeSet::new();
+        for topic in image.topics.iter() {
+            for (index, registration) in &topic.partitions {
+                if registration.replicas.contains(&self.broker_id) {
+                    known.insert(TopicPartition::new(topic.name.clone(), *index));
+                    self.host(image, topic, *index, registration, false);
+                }
+            }
+        }
+        for log in self.log_dirs.logs() {
+            if !known.contains(log.partition()) {
+                self.report(log.partition(), self.log_dirs.set_aside(log.partition()));
+            }
+        }
+        if let Some(offsets) = image.topics.named(OFFSETS_TOPIC) {
+            self.coordinate(offsets, offsets.partitions.keys().copied().collect());
+        }
+        self.image.store(image.clone());
+    }
+
+    /// Puts one committed change into force.
+    pub fn publish(&mut self, delta: &MetadataDelta, image: &Arc<MetadataImage>) {
+        self.apply_configs(delta, image);
+        for topic in delta.deleted_topics() {
+            self.remove(topic);
+        }
+        let mut led = BTreeMap::new();
+        for change in delta.changed_topics() {
+            for (index, before) in &change.partitions {
+                if let Some(registration) = change.topic.partitions.get(index)
+                    && registration.replicas.contains(&self.broker_id)
+                {
+                    self.host(image, change.topic, *index, registration, before.is_none());
+                }
+            }
+            if &*change.topic.name == OFFSETS_TOPIC {
+                let moved = change.partitions.iter().filter(|(index, before)| {
+                    let now = change.topic.partitions.get(index).map(|now| (now.leader, now.leader_epoch));
+                    now != before.map(|before| (before.leader, before.leader_epoch))
+                });
+                led.insert(change.topic.id, (change.topic.clone(), moved.map(|(index, _)| *index).collect()));
+            }
+        }
+        for (topic, moved) in led.into_values() {
+            self.coordinate(&topic, moved);
+        }
+        self.image.store(image.clone());
+        self.forget_offsets(delta);
+    }
+
+    fn apply_configs(&self, delta: &MetadataDelta, image: &MetadataImage) {
+        let changed = delta.changed_configs();
+        if changed.is_empty() {
+            return;
+        }
+        let of_broker = |resource: &&ConfigResource| resource.kind == ConfigResource::BROKER;
+        let all = changed.iter().any(|resource| of_broker(&resource));
+        if all {
+            self.apply_broker_configs(image);
+        }
+        let topics = image.topics.iter().filter(|topic| all || changed.contains(&ConfigResource::topic(&*topic.name)));
+        for topic in topics {
+            let config = self.topic_config(image, &topic.name);
+            for index in topic.partitions.keys() {
+                if let Ok(partition) = self.partitions.find(topic.id, *index) {
+                    self.log_dirs.update_config(&partition.log(), config.clone());
+                }
+            }
+        }
+    }
+
+    fn topic_config(&self, image: &MetadataImage, topic: &str) -> Arc<TopicConfig> {
+        Arc::new(self.config.topic_config(&image.config(&ConfigResource::topic(topic))))
+    }
+
+    /// Hosts a partition that is placed here, with a new log if there is none, under the leader that the image names.
+    fn host(
+        &self,
+        image: &MetadataImage,
+        topic: &TopicImage,
+        index: i32,
+        registration: &PartitionRegistration,
+        is_new: bool,
+    ) {
+        let leadership = leadership(registration);
+        if let Ok(partition) = self.partitions.find(topic.id, index) {
+            partition.lead(leadership);
+            return;
+        }
+        let name = TopicPartition::new(topic.name.clone(), index);
+        if let Some(log) = self.log_dirs.get(&name)
+            && log.topic_id().is_some_and(|id| id != topic.id)
+        {
+            // The files of an earlier topic of that name.
+            self.report(&name, self.log_dirs.set_aside(&name));
+        }
+        if !is_new && self.log_dirs.get(&name).is_none() && self.log_dirs.some_offline() {
+            // Its records may lie in the directory that failed; an empty log must not take their place.
+            tracing::error!("{name} is offline: it is in no working directory");
+            self.partitions.put_offline(topic.name.clone(), topic.id, index);
+            return;
+        }
+        let assigned = registration.directory(self.broker_id).unwrap_or(Uuid::UNASSIGNED_DIR);
+        let wanted = (assigned != Uuid::UNASSIGNED_DIR && assigned != Uuid::MIGRATING_DIR).then_some(assigned);
+        let config = self.topic_config(image, &topic.name);
+        match self.log_dirs.create(&name, topic.id, config, wanted) {
+            Ok(log) => {
+                let partition = Partition::new(self.broker_id, topic.id, log, leadership);
+                self.partitions.put(Arc::new(partition));
+                if let Some(directory) = self.log_dirs.directory_of(&name).filter(|id| *id != assigned) {
+                    // Nobody listens once the broker stops, and then the next start tells.
+                    let _ = self.placed.send(PlacedReplica { topic_id: topic.id, partition: index, directory });
+                }
+            }
+            Err(error) => {
+                tracing::error!("{name} is offline: {error}");
+                self.partitions.put_offline(topic.name.clone(), topic.id, index);
+            }
+        }
+    }
+
+    fn remove(&self, topic: &TopicImage) {
+        if &*topic.name == OFFSETS_TOPIC {
+            topic.partitions.keys().for_each(|index| self.groups.resign(*index));
+            self.groups.set_partition_count(0);
+        }
+        self.partitions.remove_topic(&topic.name, topic.id);
+        for index in topic.partitions.keys() {
+            let name = TopicPartition::new(topic.name.clone(), *index);
+            self.report(&name, self.log_dirs.delete(&name, self.clock.wall()).map(|_| ()));
+        }
+    }
+
+    /// Takes over or gives up the groups of the partitions that changed hands.
+    fn coordinate(&self, topic: &TopicImage, moved: Vec<i32>) {
+        self.groups.set_partition_count(topic.partitions.len() as i32);
+        let compression = u8::try_from(self.config.broker().offsets_topic_compression_codec).ok();
+        let compression = compression.and_then(Compression::from_id).unwrap_or(Compression::None);
+        for index in moved {
+            let leads = topic.partitions.get(&index).is_some_and(|now| now.leader == self.broker_id);
+            match self.partitions.find(topic.id, index) {
+                Ok(partition) if leads => {
+                    let log = GroupLog::new(partition, compression, self.clock.clone());
+                    group_log::elect(&self.groups, index, log, &self.blocking);
+                }
+                Ok(_) | Err(_) => self.groups.resign(index),
+            }
+        }
+    }
+
+    fn forget_offsets(&self, delta: &MetadataDelta) {
+        let deleted: Vec<_> = delta.deleted_topics().map(|topic| (topic.name.clone(), topic.id)).collect();
+        if !deleted.is_empty() {
+            let groups = self.groups.clone();
+            self.blocking.spawn(async move { groups.topics_deleted(&deleted).await });
+        }
+    }
+
+    fn report(&self, partition: &TopicPartition, outcome: Result<(), LogError>) {
+        if let Err(error) = outcome {
+            tracing::error!("{partition}: {error}");
+        }
+    }
+}
+
+fn leadership(registration: &PartitionRegistration) -> Leadership {
+    Leadership {
+        leader: registration.leader,
+        leader_epoch: registration.leader_epoch,
+        partition_epoch: registration.partition_epoch,
+        replicas: registration.replicas.clone(),
+        isr: registration.isr.clone(),
+    }
+}

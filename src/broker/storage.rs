@@ -1,0 +1,83 @@
+//! The log directories of a node, from nothing to open logs.
+
+use super::BrokerError;
+use crate::config::BrokerConfig;
+use crate::log::producer_state::ProducerRules;
+use crate::log::{LogContext, LogDirs, LogDirsOptions, MetaProperties};
+use crate::metadata::MetadataImage;
+use crate::types::{BrokerId, Clock, Millis};
+
+/// The metadata log's directory below its log directory.
+const METADATA_LOG: &str = "__cluster_metadata-0";
+/// Descriptors left to connections and to what is not cached.
+const DESCRIPTORS_RESERVED: u64 = 4096;
+/// The most that the logs keep open by themselves.
+const DESCRIPTORS_MAX: u64 = 8192;
+/// The fewest.
+const DESCRIPTORS_MIN: u64 = 128;
+
+/// Locks the directories and checks whose they are.
+pub fn claim(config: &BrokerConfig, clock: &Clock) -> Result<LogDirs, BrokerError> {
+    let identity = identity(config)?;
+    check_metadata_dir(config)?;
+    let rules = ProducerRules {
+        producer_id_expiration_ms: config.producer_id_expiration_ms.into(),
+        ..ProducerRules::default()
+    };
+    let context = LogContext::new(descriptors(), clock.clone(), rules);
+    let options = LogDirsOptions {
+        dirs: config.log_dirs.clone(),
+        identity,
+        recovery_threads_per_dir: config.num_recovery_threads_per_data_dir.max(1) as usize,
+        retention_check_interval: Millis(config.log_retention_check_interval_ms),
+        recovery_checkpoint_interval: Millis(config.log_flush_offset_checkpoint_interval_ms.into()),
+        log_start_checkpoint_interval: Millis(config.log_flush_start_offset_checkpoint_interval_ms.into()),
+        high_watermark_checkpoint_interval: Millis(config.replica_high_watermark_checkpoint_interval_ms),
+    };
+    Ok(LogDirs::claim(options, context)?)
+}
+
+/// Whose the directories are: what the first formatted one says, which the others must agree with.
+fn identity(config: &BrokerConfig) -> Result<MetaProperties, BrokerError> {
+    let node_id = BrokerId(config.node_id);
+    let mut unreadable = None;
+    for dir in &config.log_dirs {
+        match MetaProperties::read(dir) {
+            Ok(Some(found)) => {
+                return Ok(MetaProperties { cluster_id: found.cluster_id, node_id, directory_id: None });
+            }
+            Ok(None) => {}
+            Err(error) => unreadable = unreadable.or(Some(error)),
+        }
+    }
+    let first = config.log_dirs.first().cloned().unwrap_or_default();
+    Err(unreadable.map_or(BrokerError::NotFormatted(first), BrokerError::Log))
+}
+
+/// A metadata log in another directory than the configured one means that the configuration was changed: starting
+/// with an empty one would lose sight of every topic.
+fn check_metadata_dir(config: &BrokerConfig) -> Result<(), BrokerError> {
+    let elsewhere = config.log_dirs.iter().filter(|dir| **dir != config.metadata_log_dir);
+    let found = elsewhere.map(|dir| dir.join(METADATA_LOG)).find(|log| log.exists());
+    let expected = config.metadata_log_dir.clone();
+    found.map_or(Ok(()), |found| Err(BrokerError::MetadataElsewhere { found, expected }))
+}
+
+/// How many files the logs may keep open, given the limit of the process.
+fn descriptors() -> usize {
+    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current.unwrap_or(u64::MAX);
+    limit.saturating_sub(DESCRIPTORS_RESERVED).clamp(DESCRIPTORS_MIN, DESCRIPTORS_MAX) as usize
+}
+
+/// Metadata that guards access stops the start: it would be kept and not enforced.
+pub fn refuse_guards(image: &MetadataImage) -> Result<(), BrokerError> {
+    if let Some(acl) = image.acls.values().next() {
+        let what = format!("an ACL for {} on {}", acl.principal, acl.resource_name);
+        return Err(BrokerError::Guarded { what, count: image.acls.len() });
+    }
+    if let Some(id) = image.delegation_tokens.keys().next() {
+        let what = format!("the delegation token {id}");
+        return Err(BrokerError::Guarded { what, count: image.delegation_tokens.len() });
+    }
+    Ok(())
+}

@@ -1,0 +1,116 @@
+//! What features begin with at a release, and what they depend on.
+
+use crate::metadata::{Feature, MetadataVersion};
+
+/// A level of a feature, the `metadata.version` from which new clusters begin with it, and the one it cannot do without.
+struct FeatureLevel {
+    name: &'static str,
+    level: i16,
+    begins_at: i16,
+    requires: Option<i16>,
+}
+
+const fn level(name: &'static str, level: i16, begins_at: i16, requires: Option<i16>) -> FeatureLevel {
+    FeatureLevel { name, level, begins_at, requires }
+}
+
+/// In the order in which Kafka's tool prints them; level 0 of each always exists.
+const LEVELS: [FeatureLevel; 7] = [
+    level(Feature::KRAFT, 1, 21, None),
+    level("transaction.version", 1, 24, None),
+    level("transaction.version", 2, 24, None),
+    level("group.version", 1, 22, None),
+    level(Feature::ELIGIBLE_LEADER_REPLICAS, 1, 26, Some(23)),
+    level("share.version", 1, 28, None),
+    level("streams.version", 1, 29, None),
+];
+
+/// The lines for a release: the level of each feature that a directory formatted here begins with.
+pub(super) fn version_mapping(release: Option<&str>) -> Result<Vec<String>, String> {
+    let latest = MetadataVersion::LATEST.to_string();
+    let release = release.unwrap_or(&latest);
+    let version = parse_release(release)?;
+    let mut lines = vec![format!("{}={} ({release})", MetadataVersion::FEATURE, version.level())];
+    let mut names: Vec<&str> = LEVELS.iter().map(|row| row.name).collect();
+    names.dedup();
+    for name in names {
+        let begun = LEVELS.iter().filter(|row| row.name == name && row.begins_at <= version.level());
+        let highest = begun.map(|row| row.level).max().unwrap_or(0);
+        let supported = Feature::named(name).map_or(0, |feature| feature.max);
+        lines.push(format!("{name}={}", highest.min(supported)));
+    }
+    Ok(lines)
+}
+
+/// The lines for one `feature=level`.
+pub(super) fn dependencies(text: &str) -> Result<Vec<String>, String> {
+    let Some((name, level)) = text.split_once('=').map(|(name, level)| (name.trim(), level.trim())) else {
+        return Err(format!(
+            "Invalid feature format: {text}. Expected format: 'feature=version' (e.g. 'group.version=1')"
+        ));
+    };
+    let number: i16 = level.parse().map_err(|_| format!("Invalid version format: {level} for feature {name}"))?;
+    if name == MetadataVersion::FEATURE {
+        let version = MetadataVersion::from_level(number).ok_or(format!("Unknown metadata.version {number}"))?;
+        return Ok(vec![format!("{name}={number} ({version}) has no dependencies.")]);
+    }
+    if !LEVELS.iter().any(|row| row.name == name) {
+        return Err(format!("Unknown feature: {name}"));
+    }
+    let row = LEVELS.iter().find(|row| row.name == name && row.level == number);
+    if row.is_none() && number != 0 {
+        return Err(format!("Feature level {number} is not supported for feature {name}"));
+    }
+    let required = row.and_then(|row| row.requires).and_then(MetadataVersion::from_level);
+    Ok(match required {
+        None => vec![format!("{name}={number} has no dependencies.")],
+        Some(version) => vec![
+            format!("{name}={number} requires:"),
+            format!("    {}={} ({version})", MetadataVersion::FEATURE, version.level()),
+        ],
+    })
+}
+
+/// A release as `--release-version` names it.
+pub(super) fn parse_release(text: &str) -> Result<MetadataVersion, String> {
+    MetadataVersion::parse(text).ok_or_else(|| {
+        let names = MetadataVersion::names();
+        format!("Unknown metadata.version '{text}'. Supported metadata.version are: {names}")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn releases_begin_with_their_features() {
+        let lines = version_mapping(Some("3.7")).unwrap();
+        assert_eq!(lines[..2], ["metadata.version=19 (3.7)", "kraft.version=0"]);
+        let lines = version_mapping(None).unwrap();
+        assert_eq!(lines.len(), 7);
+        assert_eq!(lines[..2], ["metadata.version=30 (4.3-IV0)", "kraft.version=1"]);
+        assert!(lines.contains(&"eligible.leader.replicas.version=1".to_owned()));
+        assert!(version_mapping(Some("9.9")).unwrap_err().starts_with("Unknown metadata.version '9.9'. Supported"));
+    }
+
+    #[test]
+    fn dependencies_read_as_kafkas() {
+        let of = |text: &str| dependencies(text).map(|lines| lines.join("|")).unwrap_or_else(|error| error);
+        for (asked, said) in [
+            ("transaction.version=2", "transaction.version=2 has no dependencies."),
+            ("metadata.version=17", "metadata.version=17 (3.7-IV2) has no dependencies."),
+            (
+                "eligible.leader.replicas.version=1",
+                "eligible.leader.replicas.version=1 requires:|    metadata.version=23 (4.0-IV1)",
+            ),
+            ("foo=1", "Unknown feature: foo"),
+            ("group.version=9", "Feature level 9 is not supported for feature group.version"),
+            ("group.version=x", "Invalid version format: x for feature group.version"),
+            ("metadata.version=99", "Unknown metadata.version 99"),
+            ("junk", "Invalid feature format: junk. Expected format: 'feature=version' (e.g. 'group.version=1')"),
+        ] {
+            assert_eq!(of(asked), said);
+        }
+    }
+}

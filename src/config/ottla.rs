@@ -1,0 +1,107 @@
+//! Ottla's own keys. They stand in `server.properties` only: no other broker must ever meet them in the metadata log.
+
+use std::fs;
+
+use super::broker::Texts;
+use super::key::Default::{Is, Null};
+use super::key::Valid::{Any, AtLeast, OneOf};
+use super::key::{ConfigKey, Status, Type, UpdateMode};
+use super::listeners::host_and_port;
+use super::value::{InvalidValue, Values};
+
+/// What the names of our own keys begin with.
+pub const PREFIX: &str = "ottla.";
+
+/// Every key of our own.
+pub const OTTLA_KEYS: &[ConfigKey] = &[
+    row(
+        "ottla.admin.listener",
+        Type::String,
+        Is("127.0.0.1:9644"),
+        Any,
+        "Where health (/healthz, /readyz) and metrics (/metrics) are served, as host:port; empty switches them off.",
+    ),
+    row(
+        "ottla.log.format",
+        Type::String,
+        Is("human"),
+        OneOf(&["human", "json"]),
+        "How log lines look: for people, or as one JSON object each.",
+    ),
+    row(
+        "ottla.request.memory.bytes",
+        Type::Long,
+        Null,
+        AtLeast(1 << 20),
+        "Memory that all requests in hand may hold together; a quarter of the machine's memory when not set.",
+    ),
+];
+
+/// How log lines look.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum LogFormat {
+    /// For people to read.
+    Human,
+    /// One JSON object a line.
+    Json,
+}
+
+/// The values of our own keys.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct OttlaConfig {
+    pub admin_listener: Option<(String, u16)>,
+    pub log_format: LogFormat,
+    pub request_memory_bytes: u64,
+}
+
+impl OttlaConfig {
+    /// Reads our own keys.
+    pub fn parse(texts: &Texts) -> Result<OttlaConfig, InvalidValue> {
+        let set = |key: &str| texts.get(key).map(String::as_str);
+        // A key whose valid range only counts when it is set.
+        let memory_key = &OTTLA_KEYS[2];
+        let memory = set(memory_key.name).map(|text| memory_key.parse(Some(text))).transpose()?;
+        let values = Values::parse(&OTTLA_KEYS[..2], set)?;
+        let admin: String = values.get("ottla.admin.listener");
+        let admin_listener = match admin.as_str() {
+            "" => None,
+            address => {
+                let parsed = host_and_port(address).ok_or_else(|| {
+                    InvalidValue::new("ottla.admin.listener", address, "Expected host:port, or nothing")
+                })?;
+                Some(parsed)
+            }
+        };
+        let log_format = match values.get::<String>("ottla.log.format").as_str() {
+            "json" => LogFormat::Json,
+            _ => LogFormat::Human,
+        };
+        let request_memory_bytes = match memory {
+            Some(super::value::Value::Long(bytes)) => bytes.unsigned_abs(),
+            _ => machine_memory() / 4,
+        };
+        Ok(OttlaConfig { admin_listener, log_format, request_memory_bytes })
+    }
+}
+
+const fn row(
+    name: &'static str,
+    kind: Type,
+    default: super::key::Default,
+    valid: super::key::Valid,
+    doc: &'static str,
+) -> ConfigKey {
+    ConfigKey { name, kind, default, valid, mode: UpdateMode::ReadOnly, status: Status::Obeyed, synonym: None, doc }
+}
+
+/// Bytes of memory this process may use: the machine's, or its control group's when that is less.
+fn machine_memory() -> u64 {
+    const UNKNOWN: u64 = 4 << 30;
+    let meminfo = fs::read_to_string("/proc/meminfo").unwrap_or_default();
+    let machine = meminfo
+        .lines()
+        .find_map(|line| line.strip_prefix("MemTotal:")?.trim().strip_suffix(" kB")?.trim().parse::<u64>().ok())
+        .map_or(UNKNOWN, |kibibytes| kibibytes * 1024);
+    let group = fs::read_to_string("/sys/fs/cgroup/memory.max").ok().and_then(|text| text.trim().parse().ok());
+    machine.min(group.unwrap_or(u64::MAX))
+}

@@ -1,0 +1,129 @@
+//! How offsets and groups end: by age, with their topic, or by an administrator.
+
+use std::sync::Arc;
+
+use crate::protocol::StrBytes;
+use crate::protocol::messages::delete_groups_response::DeletableGroupResult;
+use crate::protocol::messages::{DeleteGroupsResponse, GroupId};
+use crate::state_machine::Ticket;
+use crate::types::{ErrorCode, Millis, TopicId};
+
+use super::classic::Group;
+use super::machine::{GroupMachine, Live, Reply, Timer, Turn, own};
+use super::records::{CommittedOffset, Record};
+use super::state::State;
+
+/// Tombstones written at a time, so that they fit into a batch; the rest follows at once.
+const TOMBSTONES_AT_A_TIME: usize = 1_000;
+
+impl GroupMachine {
+    /// One stretch of the search for what has expired.
+    pub(super) fn expire_offsets(&self, live: &mut Live, turn: &mut Turn) {
+        let from = live.expiry_from.take();
+        let ids = live.groups.keys().filter(|id| from.as_ref().is_none_or(|from| *id >= from));
+        for id in ids {
+            if turn.outcome.records.len() >= TOMBSTONES_AT_A_TIME {
+                live.expiry_from = Some(id.clone());
+                return turn.set(Timer::Expiry, turn.now.monotonic);
+            }
+            self.expire_group(turn, &live.groups[id]);
+        }
+        if turn.outcome.records.len() >= TOMBSTONES_AT_A_TIME {
+            // The last group may have been cut short.
+            return turn.set(Timer::Expiry, turn.now.monotonic);
+        }
+        turn.set(Timer::Expiry, turn.now.monotonic + Millis(self.settings.offsets_retention_check_interval_ms));
+    }
+
+    fn expire_group(&self, turn: &mut Turn, group: &Group) {
+        let mut all_gone = true;
+        if let Some(topics) = self.offsets.get(&group.id) {
+            let retention = Millis(i64::from(self.settings.offsets_retention_minutes) * 60_000);
+            for (topic, partitions) in topics {
+                for (partition, committed) in partitions {
+                    let room = turn.outcome.records.len() < TOMBSTONES_AT_A_TIME;
+                    if room && !group.is_subscribed_to(topic) && is_expired(group, committed, turn.now.wall, retention)
+                    {
+                        turn.forget(&group.id, topic, *partition);
+                    } else {
+                        all_gone = false;
+                    }
+                }
+            }
+        }
+        if all_gone && group.state == State::Empty && group.pending.is_empty() {
+            turn.outcome.records.push(Record::Group { group: group.id.clone(), snapshot: None });
+        }
+    }
+
+    /// Offsets of deleted topics leave their groups; those of a new topic of the same name stay.
+    pub(super) fn topics_deleted(&self, turn: &mut Turn, ticket: Ticket, deleted: &[(Arc<str>, TopicId)]) {
+        let mut more = false;
+        for (group, topics) in &self.offsets {
+            for (name, id) in deleted {
+                let partitions = topics.get(name).into_iter().flatten();
+                for (partition, committed) in partitions {
+                    if committed.topic_id != TopicId::ZERO && committed.topic_id != *id {
+                        continue;
+                    }
+                    if turn.outcome.records.len() < TOMBSTONES_AT_A_TIME {
+                        turn.forget(group, name, *partition);
+                    } else {
+                        more = true;
+                    }
+                }
+            }
+        }
+        turn.outcome.answer(ticket, Reply::TopicsDeleted { more });
+    }
+
+    pub(super) fn delete_groups(&self, live: &Live, turn: &mut Turn, ticket: Ticket, groups: Vec<StrBytes>) {
+        let mut results: Vec<DeletableGroupResult> = Vec::with_capacity(groups.len());
+        for id in groups {
+            if results.iter().any(|done| done.group_id == id) {
+                continue;
+            }
+            let result = self.delete_group(live, turn, &own(&id));
+            let code = result.err().unwrap_or(ErrorCode::None).code();
+            results.push(DeletableGroupResult::default().with_group_id(GroupId(id)).with_error_code(code));
+        }
+        turn.outcome.answer(ticket, Reply::DeleteGroups(DeleteGroupsResponse::default().with_results(results)));
+    }
+
+    fn delete_group(&self, live: &Live, turn: &mut Turn, id: &Arc<str>) -> Result<(), ErrorCode> {
+        if self.newer.contains_key(id) {
+            return Err(ErrorCode::NonEmptyGroup);
+        }
+        let group = live.groups.get(id).ok_or(ErrorCode::GroupIdNotFound)?;
+        match group.state {
+            State::Empty => {}
+            State::PreparingRebalance | State::CompletingRebalance | State::Stable => {
+                return Err(ErrorCode::NonEmptyGroup);
+            }
+            State::Dead => return Err(ErrorCode::GroupIdNotFound),
+        }
+        for (topic, partitions) in self.offsets.get(id).into_iter().flatten() {
+            partitions.keys().for_each(|partition| turn.forget(id, topic, *partition));
+        }
+        turn.outcome.records.push(Record::Group { group: id.clone(), snapshot: None });
+        Ok(())
+    }
+}
+
+/// An offset's age counts from the commit, or in an empty group from the time at which it became empty.
+fn is_expired(group: &Group, committed: &CommittedOffset, wall: Millis, retention: Millis) -> bool {
+    let since = match (&group.protocol_type, group.state) {
+        (None, _) => committed.committed_at,
+        (Some(_), State::Empty) => group.state_since.unwrap_or(committed.committed_at),
+        (Some(_), State::Stable) if group.uses_consumer_protocol() && group.subscribed_topics.is_some() => {
+            committed.committed_at
+        }
+        (Some(_), State::Stable | State::PreparingRebalance | State::CompletingRebalance | State::Dead) => {
+            return false;
+        }
+    };
+    match committed.expires_at {
+        Some(at) => wall >= at,
+        None => wall - since >= retention,
+    }
+}

@@ -1,0 +1,322 @@
+//! The coordinator of one partition of `__consumer_offsets` as a state machine.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::config::BrokerConfig;
+use crate::protocol::StrBytes;
+use crate::protocol::messages::{
+    DeleteGroupsResponse, HeartbeatRequest, HeartbeatResponse, JoinGroupResponse, LeaveGroupResponse,
+    OffsetCommitRequest, OffsetCommitResponse, OffsetDeleteRequest, OffsetDeleteResponse, SyncGroupRequest,
+    SyncGroupResponse, describe_groups_response::DescribedGroup, leave_group_request::MemberIdentity,
+    list_groups_response::ListedGroup, offset_fetch_request::OffsetFetchRequestGroup,
+    offset_fetch_response::OffsetFetchResponseGroup,
+};
+use crate::state_machine::{JournalError, Now, Outcome, StateMachine, Ticket, TimerChange};
+use crate::types::{Millis, TopicId};
+
+use super::classic::Group;
+use super::join::JoinCommand;
+use super::records::{CommittedOffset, GroupKind, GroupSnapshot, Record};
+use super::undo::Undo;
+
+/// The settings that the coordinator obeys; each is Kafka's key of that name.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    pub group_min_session_timeout_ms: i32,
+    pub group_max_session_timeout_ms: i32,
+    pub group_initial_rebalance_delay_ms: i32,
+    pub group_max_size: i32,
+    pub offset_metadata_max_bytes: i32,
+    pub offsets_retention_minutes: i32,
+    pub offsets_retention_check_interval_ms: i64,
+    pub offsets_commit_timeout_ms: i32,
+}
+
+impl Default for Settings {
+    fn default() -> Settings {
+        Settings {
+            group_min_session_timeout_ms: 6_000,
+            group_max_session_timeout_ms: 1_800_000,
+            group_initial_rebalance_delay_ms: 3_000,
+            group_max_size: i32::MAX,
+            offset_metadata_max_bytes: 4_096,
+            offsets_retention_minutes: 10_080,
+            offsets_retention_check_interval_ms: 600_000,
+            offsets_commit_timeout_ms: 5_000,
+        }
+    }
+}
+
+impl From<&BrokerConfig> for Settings {
+    fn from(config: &BrokerConfig) -> Settings {
+        Settings {
+            group_min_session_timeout_ms: config.group_min_session_timeout_ms,
+            group_max_session_timeout_ms: config.group_max_session_timeout_ms,
+            group_initial_rebalance_delay_ms: config.group_initial_rebalance_delay_ms,
+            group_max_size: config.group_max_size,
+            offset_metadata_max_bytes: config.offset_metadata_max_bytes,
+            offsets_retention_minutes: config.offsets_retention_minutes,
+            offsets_retention_check_interval_ms: config.offsets_retention_check_interval_ms,
+            offsets_commit_timeout_ms: config.offsets_commit_timeout_ms,
+        }
+    }
+}
+
+/// What the coordinator can be asked.
+pub enum Command {
+    Join(Box<JoinCommand>),
+    Sync(SyncGroupRequest),
+    Heartbeat(HeartbeatRequest),
+    Leave { group: StrBytes, members: Vec<MemberIdentity> },
+    Commit { request: OffsetCommitRequest, version: i16 },
+    Fetch { group: OffsetFetchRequestGroup, require_stable: bool },
+    DeleteOffsets(OffsetDeleteRequest),
+    DeleteGroups(Vec<StrBytes>),
+    Describe { groups: Vec<StrBytes>, version: i16 },
+    List { states: Vec<StrBytes>, types: Vec<StrBytes> },
+    TopicsDeleted(Vec<(Arc<str>, TopicId)>),
+}
+
+/// The answer to the command of the same name.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Reply {
+    Join(JoinGroupResponse),
+    Sync(SyncGroupResponse),
+    Heartbeat(HeartbeatResponse),
+    Leave(LeaveGroupResponse),
+    Commit(OffsetCommitResponse),
+    Fetch(OffsetFetchResponseGroup),
+    DeleteOffsets(OffsetDeleteResponse),
+    DeleteGroups(DeleteGroupsResponse),
+    Describe(Vec<DescribedGroup>),
+    List(Vec<ListedGroup>),
+    /// Whether some offsets of the topics are still there, because one batch could not take all.
+    TopicsDeleted {
+        more: bool,
+    },
+}
+
+/// What the coordinator waits for.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Timer {
+    /// A member's session, or a handed-out member id that nobody has used.
+    Session(Arc<str>, Arc<str>),
+    /// The end of a group's join phase.
+    Join(Arc<str>),
+    /// The end of a group's sync phase.
+    Sync(Arc<str>),
+    /// The next look for expired offsets.
+    Expiry,
+}
+
+/// A group's committed offsets: topic to partition to offset.
+pub type GroupOffsets = BTreeMap<Arc<str>, BTreeMap<i32, CommittedOffset>>;
+
+/// The hard state: what the log says.
+#[derive(Debug)]
+pub struct GroupMachine {
+    pub(super) settings: Arc<Settings>,
+    pub(super) offsets: BTreeMap<Arc<str>, GroupOffsets>,
+    pub(super) snapshots: BTreeMap<Arc<str>, GroupSnapshot>,
+    /// Groups of the newer kinds, which are neither coordinated nor touched.
+    pub(super) newer: BTreeMap<Arc<str>, GroupKind>,
+}
+
+/// What dies with the leadership.
+#[derive(Default, Debug)]
+pub struct Live {
+    pub groups: BTreeMap<Arc<str>, Group>,
+    /// How to take back the live half of the latest decision.
+    pub undo: Option<Undo>,
+    /// Where the next stretch of the search for expired offsets begins.
+    pub expiry_from: Option<Arc<str>>,
+}
+
+impl GroupMachine {
+    /// A coordinator of nothing.
+    pub fn new(settings: Arc<Settings>) -> GroupMachine {
+        GroupMachine { settings, offsets: BTreeMap::new(), snapshots: BTreeMap::new(), newer: BTreeMap::new() }
+    }
+
+    /// Takes over one record of the log, in order of the offsets.
+    pub fn load(&mut self, record: &Record) {
+        match record {
+            Record::Offset { group, topic, partition, committed: Some(committed) } => {
+                let topics = self.offsets.entry(group.clone()).or_default();
+                topics.entry(topic.clone()).or_default().insert(*partition, committed.clone());
+            }
+            Record::Offset { group, topic, partition, committed: None } => self.forget_offset(group, topic, *partition),
+            Record::Group { group, snapshot: Some(snapshot) } => {
+                self.snapshots.insert(group.clone(), snapshot.clone());
+            }
+            Record::Group { group, snapshot: None } => {
+                self.snapshots.remove(group);
+            }
+            Record::Newer { group, kind, exists: Some(true) } => {
+                self.newer.insert(group.clone(), *kind);
+            }
+            Record::Newer { group, exists: Some(false), .. } => {
+                self.newer.remove(group);
+            }
+            Record::Newer { exists: None, .. } => {}
+        }
+    }
+
+    /// The committed offset of a group in a partition.
+    pub fn committed(&self, group: &str, topic: &str, partition: i32) -> Option<&CommittedOffset> {
+        self.offsets.get(group)?.get(topic)?.get(&partition)
+    }
+
+    fn forget_offset(&mut self, group: &Arc<str>, topic: &Arc<str>, partition: i32) {
+        let Some(topics) = self.offsets.get_mut(group) else { return };
+        let Some(partitions) = topics.get_mut(topic) else { return };
+        partitions.remove(&partition);
+        if partitions.is_empty() {
+            topics.remove(topic);
+        }
+        if topics.is_empty() {
+            self.offsets.remove(group);
+        }
+    }
+}
+
+impl StateMachine for GroupMachine {
+    type Command = Command;
+    type Reply = Reply;
+    type Record = Record;
+    type Timer = Timer;
+    type Live = Live;
+
+    fn start(&self, live: &mut Live, now: Now) -> Outcome<GroupMachine> {
+        for (id, snapshot) in &self.snapshots {
+            live.groups.insert(id.clone(), Group::from_snapshot(id.clone(), snapshot, now.wall));
+        }
+        for id in self.offsets.keys().filter(|id| !self.newer.contains_key(*id)) {
+            live.groups.entry(id.clone()).or_insert_with(|| Group::empty(id.clone(), now.wall));
+        }
+        let mut turn = self.turn(now);
+        for group in live.groups.values_mut() {
+            turn.renew_sessions(group);
+            if group.members.len() > turn.max_size() {
+                turn.prepare_rebalance(group);
+            }
+        }
+        turn.set(Timer::Expiry, now.monotonic + Millis(self.settings.offsets_retention_check_interval_ms));
+        turn.outcome
+    }
+
+    fn decide(&self, live: &mut Live, ticket: Ticket, command: Command, now: Now) -> Outcome<GroupMachine> {
+        live.undo = None;
+        let mut turn = self.turn(now);
+        turn.ticket = Some(ticket);
+        match command {
+            Command::Join(join) => self.join(live, &mut turn, ticket, *join),
+            Command::Sync(request) => self.sync(live, &mut turn, ticket, &request),
+            Command::Heartbeat(request) => self.heartbeat(live, &mut turn, ticket, &request),
+            Command::Leave { group, members } => self.leave(live, &mut turn, ticket, &group, members),
+            Command::Commit { request, version } => self.commit(live, &mut turn, ticket, &request, version),
+            Command::Fetch { group, .. } => turn.outcome.answer(ticket, Reply::Fetch(self.fetch(live, &group))),
+            Command::DeleteOffsets(request) => self.delete_offsets(live, &mut turn, ticket, &request),
+            Command::DeleteGroups(groups) => self.delete_groups(live, &mut turn, ticket, groups),
+            Command::Describe { groups, version } => {
+                turn.outcome.answer(ticket, Reply::Describe(self.describe(live, &groups, version)));
+            }
+            Command::List { states, types } => {
+                turn.outcome.answer(ticket, Reply::List(self.list(live, &states, &types)));
+            }
+            Command::TopicsDeleted(topics) => self.topics_deleted(&mut turn, ticket, &topics),
+        }
+        turn.outcome
+    }
+
+    fn expire(&self, live: &mut Live, timer: Timer, now: Now) -> Outcome<GroupMachine> {
+        live.undo = None;
+        let mut turn = self.turn(now);
+        match timer {
+            Timer::Session(group, member) => {
+                if let Some(group) = live.groups.get_mut(&group) {
+                    turn.session_expired(group, &member);
+                }
+            }
+            Timer::Join(group) => {
+                if let Some(group) = live.groups.get_mut(&group) {
+                    turn.join_phase_over(group);
+                }
+            }
+            Timer::Sync(group) => {
+                if let Some(group) = live.groups.get_mut(&group) {
+                    turn.sync_phase_over(group);
+                }
+            }
+            Timer::Expiry => self.expire_offsets(live, &mut turn),
+        }
+        turn.outcome
+    }
+
+    fn replay(&mut self, live: &mut Live, record: &Record) {
+        self.load(record);
+        if let Record::Group { group, snapshot: None } = record {
+            live.groups.remove(group);
+        }
+    }
+
+    fn abandon(
+        &self,
+        live: &mut Live,
+        failed: &Outcome<GroupMachine>,
+        why: &JournalError,
+        now: Now,
+    ) -> Outcome<GroupMachine> {
+        let mut turn = self.turn(now);
+        match live.undo.take() {
+            Some(undo) => self.undo(live, &mut turn, undo, failed, why),
+            None => turn.outcome.timers = failed.timers.clone(),
+        }
+        turn.outcome
+    }
+}
+
+impl GroupMachine {
+    fn turn(&self, now: Now) -> Turn<'_> {
+        Turn { settings: &self.settings, now, ticket: None, outcome: Outcome::default() }
+    }
+}
+
+/// One decision in the making: the time, the settings, and what will happen.
+pub struct Turn<'a> {
+    pub settings: &'a Settings,
+    pub now: Now,
+    /// The command's, if a command it is.
+    pub ticket: Option<Ticket>,
+    pub outcome: Outcome<GroupMachine>,
+}
+
+impl Turn<'_> {
+    pub fn set(&mut self, timer: Timer, at: Millis) {
+        self.outcome.timers.push(TimerChange::Set(timer, at));
+    }
+
+    pub fn cancel(&mut self, timer: Timer) {
+        self.outcome.timers.push(TimerChange::Cancel(timer));
+    }
+
+    pub fn max_size(&self) -> usize {
+        usize::try_from(self.settings.group_max_size).unwrap_or(0)
+    }
+
+    /// Persists the group as it is now.
+    pub fn persist(&mut self, group: &Group) {
+        self.outcome.records.push(Record::Group { group: group.id.clone(), snapshot: Some(group.snapshot()) });
+    }
+}
+
+/// Text for a reply.
+pub fn text(text: &Arc<str>) -> StrBytes {
+    StrBytes::from_string(text.to_string())
+}
+
+/// Text that does not keep the frame alive from which it came.
+pub fn own(text: &str) -> Arc<str> {
+    Arc::from(text)
+}

@@ -1,0 +1,253 @@
+//! What the coordinator writes to `__consumer_offsets` and reads back, and its form in bytes.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::protocol::internal::{
+    GroupMetadataKey, GroupMetadataValue, GroupRecord, LegacyOffsetCommitValue, MemberMetadata, OffsetCommitKey,
+    OffsetCommitValue,
+};
+use crate::protocol::message::RecordError;
+use crate::protocol::wire::WireError;
+use crate::types::{LeaderEpoch, Millis, Offset, TopicId};
+
+/// A committed offset without its own expiry is written in this version, one with it in version 1, as the JVM does.
+const OFFSET_COMMIT_VERSION: i16 = 4;
+const OFFSET_COMMIT_VERSION_WITH_EXPIRY: i16 = 1;
+const GROUP_METADATA_VERSION: i16 = 3;
+/// Kafka's "absent" in timestamps and epochs.
+const ABSENT: i64 = -1;
+
+/// One change of the coordinator's hard state.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Record {
+    /// A group committed an offset, or lost it.
+    Offset { group: Arc<str>, topic: Arc<str>, partition: i32, committed: Option<CommittedOffset> },
+    /// A classic group after a rebalance, or its end.
+    Group { group: Arc<str>, snapshot: Option<GroupSnapshot> },
+    /// A record of one of the newer kinds of groups, which are not coordinated here.
+    Newer { group: Arc<str>, kind: GroupKind, exists: Option<bool> },
+}
+
+/// The kinds of groups that a log may hold beside classic ones.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum GroupKind {
+    Consumer,
+    Share,
+    Streams,
+}
+
+impl GroupKind {
+    /// The name on the wire.
+    pub fn name(self) -> &'static str {
+        match self {
+            GroupKind::Consumer => "consumer",
+            GroupKind::Share => "share",
+            GroupKind::Streams => "streams",
+        }
+    }
+}
+
+/// How far a group has got in a partition.
+#[derive(Clone, PartialEq, Debug)]
+pub struct CommittedOffset {
+    pub offset: Offset,
+    pub leader_epoch: LeaderEpoch,
+    pub metadata: Arc<str>,
+    pub committed_at: Millis,
+    /// Only from clients that name a retention (OffsetCommit 2 to 4).
+    pub expires_at: Option<Millis>,
+    /// Zero where the writer did not know it.
+    pub topic_id: TopicId,
+}
+
+/// A classic group as it is kept.
+#[derive(Clone, PartialEq, Debug)]
+pub struct GroupSnapshot {
+    /// Empty for none.
+    pub protocol_type: Arc<str>,
+    pub generation: i32,
+    pub protocol: Option<Arc<str>>,
+    pub leader: Option<Arc<str>>,
+    pub state_since: Option<Millis>,
+    pub members: Vec<MemberSnapshot>,
+}
+
+/// A member of a classic group as it is kept.
+#[derive(Clone, PartialEq, Debug)]
+pub struct MemberSnapshot {
+    pub member_id: Arc<str>,
+    pub instance_id: Option<Arc<str>>,
+    pub client_id: Arc<str>,
+    pub client_host: Arc<str>,
+    /// -1 in the oldest records: as the session timeout.
+    pub rebalance_timeout_ms: i32,
+    pub session_timeout_ms: i32,
+    pub subscription: Bytes,
+    pub assignment: Bytes,
+}
+
+impl Record {
+    /// The key and value to append; no value is a tombstone. Records of newer kinds are never written here.
+    pub fn encode(&self) -> Result<(Bytes, Option<Bytes>), RecordError> {
+        let (record, version) = match self {
+            Record::Offset { group, topic, partition, committed } => {
+                let key = OffsetCommitKey { group: group.to_string(), topic: topic.to_string(), partition: *partition };
+                let expires = committed.as_ref().is_some_and(|committed| committed.expires_at.is_some());
+                let version = if expires { OFFSET_COMMIT_VERSION_WITH_EXPIRY } else { OFFSET_COMMIT_VERSION };
+                (GroupRecord::OffsetCommit(key, committed.as_ref().map(CommittedOffset::to_value)), version)
+            }
+            Record::Group { group, snapshot } => {
+                let key = GroupMetadataKey { group: group.to_string() };
+                (
+                    GroupRecord::GroupMetadata(key, snapshot.as_ref().map(GroupSnapshot::to_value)),
+                    GROUP_METADATA_VERSION,
+                )
+            }
+            Record::Newer { group, .. } => {
+                let field = format!("group {group}");
+                let error = WireError::Malformed { field, at: 0, reason: "is of a kind that is not coordinated here" };
+                return Err(RecordError::Malformed { name: "group record", error });
+            }
+        };
+        Ok((record.encode_key()?, record.encode_value(version)?))
+    }
+
+    /// The record of that key and value. A type or version that 4.3 does not know is an error that names it.
+    pub fn decode(key: &[u8], value: Option<&[u8]>) -> Result<Record, RecordError> {
+        use GroupKind::{Consumer, Share, Streams};
+        let newer = |group: String, kind, exists| Ok(Record::Newer { group: group.into(), kind, exists });
+        match GroupRecord::decode(key, value)? {
+            GroupRecord::LegacyOffsetCommit(key, value) => Ok(Record::Offset {
+                group: key.group.into(),
+                topic: key.topic.into(),
+                partition: key.partition,
+                committed: value.map(CommittedOffset::from_legacy_value),
+            }),
+            GroupRecord::OffsetCommit(key, value) => Ok(Record::Offset {
+                group: key.group.into(),
+                topic: key.topic.into(),
+                partition: key.partition,
+                committed: value.map(CommittedOffset::from_value),
+            }),
+            GroupRecord::GroupMetadata(key, value) => {
+                Ok(Record::Group { group: key.group.into(), snapshot: value.map(GroupSnapshot::from_value) })
+            }
+            GroupRecord::ConsumerGroupMetadata(key, value) => newer(key.group_id, Consumer, Some(value.is_some())),
+            GroupRecord::ShareGroupMetadata(key, value) => newer(key.group_id, Share, Some(value.is_some())),
+            GroupRecord::StreamsGroupMetadata(key, value) => newer(key.group_id, Streams, Some(value.is_some())),
+            GroupRecord::ConsumerGroupPartitionMetadata(key, _) => newer(key.group_id, Consumer, None),
+            GroupRecord::ConsumerGroupMemberMetadata(key, _) => newer(key.group_id, Consumer, None),
+            GroupRecord::ConsumerGroupTargetAssignmentMetadata(key, _) => newer(key.group_id, Consumer, None),
+            GroupRecord::ConsumerGroupTargetAssignmentMember(key, _) => newer(key.group_id, Consumer, None),
+            GroupRecord::ConsumerGroupCurrentMemberAssignment(key, _) => newer(key.group_id, Consumer, None),
+            GroupRecord::ConsumerGroupRegularExpression(key, _) => newer(key.group_id, Consumer, None),
+            GroupRecord::ShareGroupMemberMetadata(key, _) => newer(key.group_id, Share, None),
+            GroupRecord::ShareGroupTargetAssignmentMetadata(key, _) => newer(key.group_id, Share, None),
+            GroupRecord::ShareGroupTargetAssignmentMember(key, _) => newer(key.group_id, Share, None),
+            GroupRecord::ShareGroupCurrentMemberAssignment(key, _) => newer(key.group_id, Share, None),
+            GroupRecord::ShareGroupStatePartitionMetadata(key, _) => newer(key.group_id, Share, None),
+            GroupRecord::StreamsGroupMemberMetadata(key, _) => newer(key.group_id, Streams, None),
+            GroupRecord::StreamsGroupTargetAssignmentMetadata(key, _) => newer(key.group_id, Streams, None),
+            GroupRecord::StreamsGroupTargetAssignmentMember(key, _) => newer(key.group_id, Streams, None),
+            GroupRecord::StreamsGroupCurrentMemberAssignment(key, _) => newer(key.group_id, Streams, None),
+            GroupRecord::StreamsGroupTopology(key, _) => newer(key.group_id, Streams, None),
+        }
+    }
+}
+
+impl CommittedOffset {
+    fn to_value(&self) -> OffsetCommitValue {
+        OffsetCommitValue {
+            offset: self.offset.0,
+            leader_epoch: self.leader_epoch.0,
+            metadata: self.metadata.to_string(),
+            commit_timestamp: self.committed_at.0,
+            expire_timestamp: self.expires_at.map_or(ABSENT, |at| at.0),
+            topic_id: self.topic_id,
+        }
+    }
+
+    fn from_value(value: OffsetCommitValue) -> CommittedOffset {
+        CommittedOffset {
+            offset: Offset(value.offset),
+            leader_epoch: LeaderEpoch(value.leader_epoch),
+            metadata: value.metadata.into(),
+            committed_at: Millis(value.commit_timestamp),
+            expires_at: present(value.expire_timestamp),
+            topic_id: value.topic_id,
+        }
+    }
+
+    fn from_legacy_value(value: LegacyOffsetCommitValue) -> CommittedOffset {
+        CommittedOffset {
+            offset: Offset(value.offset),
+            leader_epoch: LeaderEpoch::NONE,
+            metadata: value.metadata.into(),
+            committed_at: Millis(value.commit_timestamp),
+            expires_at: None,
+            topic_id: TopicId::ZERO,
+        }
+    }
+}
+
+impl GroupSnapshot {
+    /// What is written when a group first exists.
+    pub fn of_new_group(wall: Millis) -> GroupSnapshot {
+        GroupSnapshot {
+            protocol_type: Arc::from(""),
+            generation: 0,
+            protocol: None,
+            leader: None,
+            state_since: Some(wall),
+            members: Vec::new(),
+        }
+    }
+
+    fn to_value(&self) -> GroupMetadataValue {
+        let members = self.members.iter().map(|member| MemberMetadata {
+            member_id: member.member_id.to_string(),
+            group_instance_id: member.instance_id.as_deref().map(str::to_owned),
+            client_id: member.client_id.to_string(),
+            client_host: member.client_host.to_string(),
+            rebalance_timeout: member.rebalance_timeout_ms,
+            session_timeout: member.session_timeout_ms,
+            subscription: member.subscription.clone(),
+            assignment: member.assignment.clone(),
+        });
+        GroupMetadataValue {
+            protocol_type: self.protocol_type.to_string(),
+            generation: self.generation,
+            protocol: self.protocol.as_deref().map(str::to_owned),
+            leader: self.leader.as_deref().map(str::to_owned),
+            current_state_timestamp: self.state_since.map_or(ABSENT, |at| at.0),
+            members: members.collect(),
+        }
+    }
+
+    fn from_value(value: GroupMetadataValue) -> GroupSnapshot {
+        let members = value.members.into_iter().map(|member| MemberSnapshot {
+            member_id: member.member_id.into(),
+            instance_id: member.group_instance_id.map(Arc::from),
+            client_id: member.client_id.into(),
+            client_host: member.client_host.into(),
+            rebalance_timeout_ms: member.rebalance_timeout,
+            session_timeout_ms: member.session_timeout,
+            subscription: Bytes::copy_from_slice(&member.subscription),
+            assignment: Bytes::copy_from_slice(&member.assignment),
+        });
+        GroupSnapshot {
+            protocol_type: value.protocol_type.into(),
+            generation: value.generation,
+            protocol: value.protocol.map(Arc::from),
+            leader: value.leader.map(Arc::from),
+            state_since: present(value.current_state_timestamp),
+            members: members.collect(),
+        }
+    }
+}
+
+fn present(timestamp: i64) -> Option<Millis> {
+    (timestamp != ABSENT).then_some(Millis(timestamp))
+}

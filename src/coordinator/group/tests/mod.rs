@@ -1,0 +1,9 @@
+//! Scripts over one machine with a clock turned by hand, a seeded model, and the facade over its runtimes.
+
+mod membership;
+mod model;
+mod offsets;
+mod records;
+mod script;
+mod service;
+mod timing;

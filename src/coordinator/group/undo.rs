@@ -1,0 +1,86 @@
+//! Taking back what a decision did to live groups when its records could not be written.
+
+use std::sync::Arc;
+
+use crate::state_machine::{JournalError, Outcome, Ticket};
+use crate::types::ErrorCode;
+
+use super::join::unwritten_join;
+use super::machine::{GroupMachine, Live, Reply, Timer, Turn};
+use super::member::Member;
+
+/// How to take back the live half of a decision.
+#[derive(Debug)]
+pub enum Undo {
+    /// The group came into being with this decision.
+    NewGroup { group: Arc<str>, ticket: Ticket },
+    /// The generation became stable with the leader's assignment.
+    Assignment { group: Arc<str> },
+    /// A static member got a new member id.
+    StaticMember { group: Arc<str>, new_id: Arc<str>, old: Box<Member>, ticket: Ticket },
+}
+
+impl GroupMachine {
+    pub(super) fn undo(
+        &self,
+        live: &mut Live,
+        turn: &mut Turn,
+        undo: Undo,
+        failed: &Outcome<GroupMachine>,
+        why: &JournalError,
+    ) {
+        let error = error_of(why);
+        match undo {
+            Undo::NewGroup { group, ticket } => {
+                let Some(group) = live.groups.remove(&group) else { return };
+                let parked = group.parked().chain([ticket]).collect::<std::collections::BTreeSet<_>>();
+                for ticket in parked {
+                    turn.outcome.answer(ticket, unwritten_join(&group, error));
+                }
+            }
+            Undo::Assignment { group } => {
+                let Some(group) = live.groups.get_mut(&group) else { return };
+                for (ticket, _) in &failed.replies {
+                    turn.answer_sync_error(*ticket, error);
+                }
+                for member in group.members.values_mut() {
+                    member.assignment = bytes::Bytes::new();
+                }
+                turn.renew_sessions(group);
+                turn.prepare_rebalance(group);
+            }
+            Undo::StaticMember { group, new_id, old, ticket } => {
+                let Some(group) = live.groups.get_mut(&group) else { return };
+                let led = group.is_leader(&new_id);
+                let mut old = *old;
+                old.awaiting_join = None;
+                old.awaiting_sync = None;
+                group.remove(&new_id);
+                turn.cancel(Timer::Session(group.id.clone(), new_id));
+                turn.renew_session(group.id.clone(), &old);
+                if led {
+                    group.leader = Some(old.id.clone());
+                }
+                group.add(old);
+                turn.outcome.answer(ticket, unwritten_join(group, error));
+                answer_fenced(turn, failed, ticket);
+            }
+        }
+    }
+}
+
+/// Whoever was fenced by the replacement stays answered: its requests cannot be parked again.
+fn answer_fenced(turn: &mut Turn, failed: &Outcome<GroupMachine>, except: Ticket) {
+    for (ticket, reply) in failed.replies.iter().filter(|(ticket, _)| *ticket != except) {
+        turn.outcome.answer(*ticket, Reply::clone(reply));
+    }
+}
+
+/// What a client is told when its change could not be written.
+pub fn error_of(why: &JournalError) -> ErrorCode {
+    match why {
+        JournalError::NotLeader | JournalError::Storage(_) => ErrorCode::NotCoordinator,
+        JournalError::NotEnoughReplicas | JournalError::Unavailable => ErrorCode::CoordinatorNotAvailable,
+        JournalError::TooLarge { .. } => ErrorCode::UnknownServerError,
+    }
+}

@@ -1,0 +1,3 @@
+//! Coordinators of groups and transactions.
+
+pub mod group;

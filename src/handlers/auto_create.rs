@@ -1,0 +1,93 @@
+//! Topics that come into being because a client asks for them.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use super::Call;
+use crate::config::BrokerConfig;
+use crate::controller::NewTopic;
+use crate::types::{ErrorCode, METADATA_TOPIC, OFFSETS_TOPIC, Uuid, topic_name_fault};
+
+/// The broker's default.
+const DEFAULT: i32 = -1;
+
+/// Creates those of the topics that are missing and may be created; they serve when this returns.
+pub async fn topics(call: &Call<'_>, names: &BTreeSet<Arc<str>>) {
+    let config = call.node.config.broker();
+    if !config.auto_create_topics_enable {
+        return;
+    }
+    let image = call.node.image();
+    let may_be = |name: &str| name != METADATA_TOPIC && topic_name_fault(name).is_none();
+    let missing = names.iter().filter(|name| image.topics.named(name).is_none() && may_be(name));
+    let missing: Vec<NewTopic> = missing.map(|name| new_topic(call, &config, name)).collect();
+    if missing.is_empty() {
+        return;
+    }
+    match call.node.controller.create_topics((missing, false)).await {
+        Ok(Ok(results)) => {
+            for (name, denied) in results.iter().filter_map(|(name, result)| Some((name, result.as_ref().err()?))) {
+                if denied.code != ErrorCode::TopicAlreadyExists {
+                    let message = denied.message.as_deref().unwrap_or_default();
+                    tracing::warn!("topic {name} was asked for and cannot be created: {}: {message}", denied.code);
+                }
+            }
+        }
+        Ok(Err(denied)) => tracing::warn!("topics were asked for and cannot be created: {}", denied.code),
+        Err(error) => tracing::warn!("topics were asked for and cannot be created: {error}"),
+    }
+}
+
+/// Makes sure that an internal topic is there.
+pub async fn internal_topic(call: &Call<'_>, name: &str) -> Result<(), ErrorCode> {
+    if call.node.image().topics.named(name).is_some() {
+        return Ok(());
+    }
+    let topic = new_topic(call, &call.node.config.broker(), name);
+    let created = call.node.controller.create_topics((vec![topic], false)).await;
+    let refused = match created {
+        Ok(Ok(results)) => results.into_iter().find_map(|(_, result)| result.err()),
+        Ok(Err(denied)) => Some(denied),
+        Err(_) => return Err(ErrorCode::CoordinatorNotAvailable),
+    };
+    match refused {
+        None => Ok(()),
+        Some(denied) if denied.code == ErrorCode::TopicAlreadyExists => Ok(()),
+        Some(denied) => {
+            let message = denied.message.as_deref().unwrap_or_default();
+            tracing::warn!("internal topic {name} cannot be created: {}: {message}", denied.code);
+            Err(ErrorCode::CoordinatorNotAvailable)
+        }
+    }
+}
+
+fn new_topic(call: &Call<'_>, config: &BrokerConfig, name: &str) -> NewTopic {
+    let plain = |partitions, replication_factor| NewTopic {
+        name: name.to_owned(),
+        id: Uuid::random(),
+        partitions,
+        replication_factor,
+        assignments: Vec::new(),
+        configs: Vec::new(),
+    };
+    if name != OFFSETS_TOPIC {
+        return plain(DEFAULT, DEFAULT as i16);
+    }
+    let set = |key: &str, value: String| (key.to_owned(), Some(value));
+    let configs = vec![
+        set("cleanup.policy", "compact".into()),
+        set("compression.type", "producer".into()),
+        set("segment.bytes", config.offsets_topic_segment_bytes.to_string()),
+    ];
+    let factor = replicas_here(call, name, config.offsets_topic_replication_factor);
+    NewTopic { configs, ..plain(config.offsets_topic_num_partitions, factor) }
+}
+
+/// With one broker, an internal topic gets one replica: a node that stands alone would never have its coordinators.
+fn replicas_here(call: &Call<'_>, name: &str, factor: i16) -> i16 {
+    if call.node.image().brokers.len() == 1 && factor > 1 {
+        tracing::warn!("{name} gets 1 replica instead of {factor}: there is only one broker");
+        return 1;
+    }
+    factor
+}

@@ -1,0 +1,52 @@
+//! CreatePartitions (37): adds partitions to topics.
+
+use std::collections::BTreeSet;
+
+use super::{Answer, Call};
+use crate::controller::{Denied, NewPartitions};
+use crate::protocol::StrBytes;
+use crate::protocol::messages::create_partitions_request::CreatePartitionsTopic;
+use crate::protocol::messages::create_partitions_response::CreatePartitionsTopicResult;
+use crate::protocol::messages::{CreatePartitionsRequest, CreatePartitionsResponse, ResponseKind};
+use crate::types::{BrokerId, ErrorCode};
+
+pub(super) async fn handle(call: &Call<'_>, request: CreatePartitionsRequest) -> Answer {
+    let (mut seen, mut repeated) = (BTreeSet::new(), BTreeSet::new());
+    for topic in &request.topics {
+        if !seen.insert(topic.name.to_string()) {
+            repeated.insert(topic.name.to_string());
+        }
+    }
+    let mut response = CreatePartitionsResponse::default();
+    for name in &repeated {
+        let denied = Denied::new(ErrorCode::InvalidRequest, "Duplicate topic name.");
+        response.results.push(result(name, Err(denied)));
+    }
+    let wanted = request.topics.into_iter().filter(|topic| !repeated.contains(&**topic.name));
+    let wanted: Vec<NewPartitions> = wanted.map(new_partitions).collect();
+    let names: Vec<String> = wanted.iter().map(|topic| topic.topic.clone()).collect();
+    match call.node.controller.create_partitions((wanted, request.validate_only)).await {
+        Ok(results) => response.results.extend(results.into_iter().map(|(name, outcome)| result(&name, outcome))),
+        Err(error) => {
+            let denied = super::not_submitted(&error);
+            response.results.extend(names.iter().map(|name| result(name, Err(denied.clone()))));
+        }
+    }
+    ResponseKind::CreatePartitions(response).into()
+}
+
+fn new_partitions(topic: CreatePartitionsTopic) -> NewPartitions {
+    let brokers = |ids: Vec<crate::protocol::messages::BrokerId>| ids.into_iter().map(|id| BrokerId(id.0)).collect();
+    let assignments = topic.assignments.map(|all| all.into_iter().map(|one| brokers(one.broker_ids)).collect());
+    NewPartitions { topic: topic.name.to_string(), count: topic.count, assignments }
+}
+
+fn result(name: &str, outcome: Result<(), Denied>) -> CreatePartitionsTopicResult {
+    let mut result = CreatePartitionsTopicResult::default();
+    result.name = StrBytes::from_string(name.to_owned()).into();
+    if let Err(denied) = outcome {
+        result.error_code = denied.code.code();
+        result.error_message = denied.message.map(StrBytes::from_string);
+    }
+    result
+}

@@ -1,0 +1,110 @@
+//! DescribeLogDirs (35): the log directories, their space, and the sizes of the partitions in them.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use super::{Answer, Call};
+use crate::log::{DirDescription, ReplicaDescription};
+use crate::network::ReplySegment;
+use crate::protocol::frame::{self, OwnBody};
+use crate::protocol::messages::DescribeLogDirsRequest;
+use crate::protocol::newer::{
+    DescribeLogDirsPartition, DescribeLogDirsResponse, DescribeLogDirsResult, DescribeLogDirsTopic,
+};
+use crate::types::ErrorCode;
+
+/// The lag of a replica that is not online.
+const UNKNOWN_LAG: i64 = -1;
+
+pub(super) async fn handle(call: &Call<'_>, request: DescribeLogDirsRequest) -> Answer {
+    let wanted: Option<BTreeSet<(String, i32)>> = request.topics.map(|topics| {
+        let partitions = topics
+            .iter()
+            .flat_map(|topic| topic.partitions.iter().map(|partition| (topic.topic.to_string(), *partition)));
+        partitions.collect()
+    });
+    let wanted = |replica: &ReplicaDescription| match &wanted {
+        Some(wanted) => wanted.contains(&(replica.partition.topic.to_string(), replica.partition.partition)),
+        None => true,
+    };
+    let version = call.node.image().metadata_version();
+    let cordoning = version.is_some_and(|version| version.cordoned_directories());
+    let dirs = directories(call);
+    let response = DescribeLogDirsResponse {
+        results: dirs.into_iter().map(|dir| describe(call, dir, cordoning, &wanted)).collect(),
+        ..DescribeLogDirsResponse::default()
+    };
+    let header = call.header;
+    match frame::encode_response(header.api_key, header.api_version, header.correlation_id, &OwnBody(&response)) {
+        Ok(frame) => Answer::Frame(vec![ReplySegment::Bytes(frame.freeze())]),
+        Err(error) => Answer::Close(format!("its answer cannot be encoded: {error}")),
+    }
+}
+
+fn describe(
+    call: &Call<'_>,
+    dir: Directory,
+    cordoning: bool,
+    wanted: &impl Fn(&ReplicaDescription) -> bool,
+) -> DescribeLogDirsResult {
+    let log_dir = dir.path;
+    let Some(dir) = dir.online else {
+        let error_code = ErrorCode::KafkaStorageError.code();
+        return DescribeLogDirsResult { error_code, log_dir, ..DescribeLogDirsResult::default() };
+    };
+    let mut topics: BTreeMap<String, Vec<DescribeLogDirsPartition>> = BTreeMap::new();
+    for replica in dir.replicas.iter().filter(|replica| wanted(replica)) {
+        topics.entry(replica.partition.topic.to_string()).or_default().push(partition(call, replica));
+    }
+    let topic = |(name, mut partitions): (String, Vec<DescribeLogDirsPartition>)| {
+        partitions.sort_by_key(|partition| (partition.partition_index, partition.is_future_key));
+        DescribeLogDirsTopic { name, partitions }
+    };
+    DescribeLogDirsResult {
+        error_code: ErrorCode::None.code(),
+        log_dir,
+        topics: topics.into_iter().map(topic).collect(),
+        total_bytes: dir.total_bytes,
+        usable_bytes: dir.usable_bytes,
+        is_cordoned: cordoning && dir.is_cordoned,
+    }
+}
+
+fn partition(call: &Call<'_>, replica: &ReplicaDescription) -> DescribeLogDirsPartition {
+    let online = call.node.partitions.named(&replica.partition.topic, replica.partition.partition);
+    let offset_lag = online.map_or(UNKNOWN_LAG, |online| match (online.log(), replica.is_future) {
+        (log, true) => log.end_offset().0 - replica.end_offset.0,
+        (log, false) => (log.high_watermark().0 - replica.end_offset.0).max(0),
+    });
+    DescribeLogDirsPartition {
+        partition_index: replica.partition.partition,
+        partition_size: i64::try_from(replica.size).unwrap_or(i64::MAX),
+        offset_lag,
+        is_future_key: replica.is_future,
+    }
+}
+
+/// A configured log directory.
+pub(super) struct Directory {
+    /// Its absolute path, by which clients know it.
+    pub path: String,
+    /// What is in it; None while it is offline.
+    pub online: Option<DirDescription>,
+}
+
+/// Every configured log directory once, also those that could not be opened.
+pub(super) fn directories(call: &Call<'_>) -> Vec<Directory> {
+    let mut online: BTreeMap<String, DirDescription> = BTreeMap::new();
+    let described = call.node.log_dirs.describe();
+    online.extend(described.into_iter().filter(|dir| dir.failure.is_none()).map(|dir| (absolute(&dir.path), dir)));
+    let mut seen = BTreeSet::new();
+    let config = call.node.config.broker();
+    let paths = config.log_dirs.iter().map(|path| absolute(path)).filter(|path| seen.insert(path.clone()));
+    paths.map(|path| Directory { online: online.remove(&path), path }).collect()
+}
+
+fn absolute(path: &Path) -> String {
+    let path: PathBuf = path.components().collect();
+    let path = std::env::current_dir().map(|current| current.join(&path)).unwrap_or(path);
+    path.to_string_lossy().into_owned()
+}

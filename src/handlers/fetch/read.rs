@@ -1,0 +1,211 @@
+//! Reading for a fetch: once, and again whenever a partition moves, until there is enough or time is up.
+
+use std::sync::Arc;
+
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+use super::super::Call;
+use super::response::FetchedPartition;
+use crate::protocol::messages::FetchRequest;
+use crate::replication::fetch_session::{FetchKey, FetchPosition, FetchTopicKey};
+use crate::replication::{Isolation, Partition, ReadRequest};
+use crate::types::{BrokerId, ErrorCode, LeaderEpoch, Millis, TopicId};
+
+/// The isolation level of a consumer that reads only committed transactions.
+const READ_COMMITTED: i8 = 1;
+
+/// One partition of a fetch: its names, and the replica that answers or the reason there is none.
+pub struct Target {
+    pub name: Arc<str>,
+    pub topic_id: TopicId,
+    pub partition: i32,
+    position: FetchPosition,
+    replica: Result<Arc<Partition>, ErrorCode>,
+}
+
+/// Finds the replica of each partition asked for.
+pub fn resolve(call: &Call<'_>, partitions: &[(FetchKey, FetchPosition)]) -> Vec<Target> {
+    let image = call.node.image();
+    let find = |(key, position): &(FetchKey, FetchPosition)| {
+        let (topic, name, topic_id, unknown) = match &key.topic {
+            FetchTopicKey::Name(name) => {
+                (image.topics.named(name), name.clone(), TopicId::ZERO, ErrorCode::UnknownTopicOrPartition)
+            }
+            FetchTopicKey::Id(id) => (image.topics.with_id(*id), Arc::from(""), *id, ErrorCode::UnknownTopicId),
+        };
+        let replica = match topic {
+            None => Err(unknown),
+            Some(topic) if !topic.partitions.contains_key(&key.partition) => Err(ErrorCode::UnknownTopicOrPartition),
+            Some(topic) => call.node.partitions.find(topic.id, key.partition),
+        };
+        Target { name, topic_id, partition: key.partition, position: *position, replica }
+    };
+    partitions.iter().map(find).collect()
+}
+
+/// What bounds a whole fetch.
+pub struct Limits {
+    max_wait: Millis,
+    min_bytes: usize,
+    max_bytes: usize,
+    isolation: Isolation,
+    replica_id: BrokerId,
+}
+
+/// A fetch that is ready to read.
+pub struct FetchPlan<'a> {
+    pub limits: Limits,
+    pub targets: &'a [Target],
+}
+
+impl FetchPlan<'_> {
+    /// The limits of a request, within those of the broker.
+    pub fn limits(call: &Call<'_>, request: &FetchRequest) -> Limits {
+        let replica_id = super::replica_id(call, request);
+        let max_bytes = request.max_bytes.min(call.node.config.broker().fetch_max_bytes).max(0) as usize;
+        let isolation = match (replica_id == BrokerId::NONE, request.isolation_level) {
+            (false, _) => Isolation::LogEnd,
+            (true, READ_COMMITTED) => Isolation::ReadCommitted,
+            (true, _) => Isolation::ReadUncommitted,
+        };
+        Limits {
+            max_wait: Millis(request.max_wait_ms.into()),
+            min_bytes: (request.min_bytes.max(0) as usize).min(max_bytes),
+            max_bytes,
+            isolation,
+            replica_id,
+        }
+    }
+
+    /// Reads, and waits for more while there are fewer bytes than asked for, no error and time left. The wait begins
+    /// before the second read, so that no append falls between.
+    pub async fn run(&self, call: &Call<'_>) -> Vec<FetchedPartition> {
+        let fetched = self.read(call);
+        if self.limits.max_wait.0 <= 0 || self.targets.is_empty() || self.is_enough(&fetched) {
+            return fetched;
+        }
+        drop(fetched);
+        let deadline = Instant::now() + self.limits.max_wait.duration();
+        let subscription = Subscription::to(self.targets);
+        loop {
+            let fetched = self.read(call);
+            if self.is_enough(&fetched) {
+                return fetched;
+            }
+            if tokio::time::timeout_at(deadline, subscription.notify.notified()).await.is_err() {
+                return self.read(call);
+            }
+        }
+    }
+
+    fn is_enough(&self, fetched: &[FetchedPartition]) -> bool {
+        let bytes: usize = fetched.iter().map(FetchedPartition::records_len).sum();
+        let settled = |partition: &FetchedPartition| !partition.error.is_none() || partition.diverging_epoch.is_some();
+        bytes >= self.limits.min_bytes || fetched.iter().any(settled)
+    }
+
+    fn read(&self, call: &Call<'_>) -> Vec<FetchedPartition> {
+        let mut left = self.limits.max_bytes;
+        let mut min_one = true;
+        let mut fetched = Vec::with_capacity(self.targets.len());
+        for target in self.targets {
+            let partition = self.read_one(call, target, left, min_one);
+            let bytes = partition.records_len();
+            min_one &= bytes == 0;
+            left = left.saturating_sub(bytes);
+            fetched.push(partition);
+        }
+        fetched
+    }
+
+    fn read_one(&self, call: &Call<'_>, target: &Target, left: usize, min_one: bool) -> FetchedPartition {
+        let failed = |error| FetchedPartition::failed(target.partition, error_of_version(call, error));
+        let replica = match &target.replica {
+            Ok(replica) => replica,
+            Err(error) => {
+                // Kafka answers what it cannot find with an empty list here, and what it cannot read with null.
+                let aborted_transactions = Some(Vec::new());
+                return FetchedPartition { aborted_transactions, ..failed(*error) };
+            }
+        };
+        if let Err(error) = self.check_replica(call, target, replica) {
+            return FetchedPartition { current_leader: leader_for(call, replica, error), ..failed(error) };
+        }
+        let request = ReadRequest {
+            fetch_offset: target.position.fetch_offset,
+            max_bytes: left.min(target.position.max_bytes.max(0) as usize),
+            min_one,
+            isolation: self.limits.isolation,
+            current_leader_epoch: target.position.current_leader_epoch,
+            last_fetched_epoch: target.position.last_fetched_epoch,
+        };
+        match replica.read(request) {
+            Err(error) => FetchedPartition { current_leader: leader_for(call, replica, error), ..failed(error) },
+            Ok(read) => FetchedPartition {
+                high_watermark: read.high_watermark,
+                last_stable_offset: read.last_stable_offset,
+                log_start_offset: read.log_start_offset,
+                diverging_epoch: read.diverging_epoch,
+                aborted_transactions: read.aborted_transactions,
+                records: read.records,
+                ..FetchedPartition::failed(target.partition, ErrorCode::None)
+            },
+        }
+    }
+
+    /// A node that fetches as a replica must be another one's: in an epoch that both know it is not one yet, else not
+    /// any more.
+    fn check_replica(&self, call: &Call<'_>, target: &Target, replica: &Partition) -> Result<(), ErrorCode> {
+        let id = self.limits.replica_id;
+        if id.0 < 0 || (id != call.node.broker_id && replica.has_replica(id)) {
+            return Ok(());
+        }
+        match target.position.current_leader_epoch {
+            LeaderEpoch::NONE => Err(ErrorCode::NotLeaderOrFollower),
+            _ => Err(ErrorCode::UnknownLeaderEpoch),
+        }
+    }
+}
+
+/// The leader, for a client that asked in vain and can be told (KIP-951).
+fn leader_for(call: &Call<'_>, replica: &Partition, error: ErrorCode) -> Option<(BrokerId, LeaderEpoch)> {
+    let tells_leader = matches!(error, ErrorCode::NotLeaderOrFollower | ErrorCode::FencedLeaderEpoch);
+    (tells_leader && call.version() >= 16).then(|| replica.current_leader())
+}
+
+/// Clients below version 6 do not know storage errors; another one makes them look for the leader again.
+fn error_of_version(call: &Call<'_>, error: ErrorCode) -> ErrorCode {
+    match error {
+        ErrorCode::KafkaStorageError if call.version() <= 5 => ErrorCode::NotLeaderOrFollower,
+        error => error,
+    }
+}
+
+/// A wait on all partitions of a fetch, which ends when it is dropped.
+struct Subscription<'a> {
+    notify: Arc<Notify>,
+    targets: &'a [Target],
+}
+
+impl<'a> Subscription<'a> {
+    fn to(targets: &'a [Target]) -> Subscription<'a> {
+        let subscription = Subscription { notify: Arc::new(Notify::new()), targets };
+        for replica in subscription.replicas() {
+            replica.waiters().add(&subscription.notify);
+        }
+        subscription
+    }
+
+    fn replicas(&self) -> impl Iterator<Item = &Arc<Partition>> {
+        self.targets.iter().filter_map(|target| target.replica.as_ref().ok())
+    }
+}
+
+impl Drop for Subscription<'_> {
+    fn drop(&mut self) {
+        for replica in self.replicas() {
+            replica.waiters().remove(&self.notify);
+        }
+    }
+}

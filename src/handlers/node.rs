@@ -1,0 +1,72 @@
+//! What handlers reach: the owners of a node's state, and the request at hand.
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+
+use super::producer_ids::ProducerIds;
+use crate::config::ConfigStore;
+use crate::controller::ControllerHandle;
+use crate::coordinator::group::{Client, Groups};
+use crate::log::LogDirs;
+use crate::logging::LogLevels;
+use crate::metadata::MetadataImage;
+use crate::metrics::Metrics;
+use crate::network::{ConnectionInfo, RequestBudget};
+use crate::protocol::frame::RequestHeader;
+use crate::quorum::Quorum;
+use crate::replication::Partitions;
+use crate::replication::fetch_session::FetchSessions;
+use crate::types::{BrokerEpoch, BrokerId, Clock};
+
+/// A node: its identity, and the owners of its state.
+pub struct Node {
+    pub broker_id: BrokerId,
+    pub cluster_id: Arc<str>,
+    pub config: Arc<ConfigStore>,
+    /// The newest image whose partitions, configs and coordinators are in place.
+    pub image: Arc<ArcSwap<MetadataImage>>,
+    pub controller: ControllerHandle,
+    pub quorum: Arc<Quorum>,
+    pub partitions: Arc<Partitions>,
+    pub log_dirs: Arc<LogDirs>,
+    pub groups: Arc<Groups>,
+    pub fetch_sessions: FetchSessions,
+    pub producer_ids: ProducerIds,
+    pub log_levels: Arc<LogLevels>,
+    pub budget: Arc<RequestBudget>,
+    pub metrics: Arc<Metrics>,
+    pub clock: Clock,
+}
+
+impl Node {
+    /// The metadata as this node serves it.
+    pub fn image(&self) -> Arc<MetadataImage> {
+        self.image.load_full()
+    }
+
+    /// The epoch of this broker's registration; -1 before it is registered.
+    pub fn broker_epoch(&self) -> BrokerEpoch {
+        self.image().broker(self.broker_id).map_or(BrokerEpoch(-1), |broker| broker.epoch)
+    }
+}
+
+/// One request on its way: who asks, and what its header says.
+pub struct Call<'a> {
+    pub node: &'a Node,
+    pub connection: &'a Arc<ConnectionInfo>,
+    pub header: &'a RequestHeader,
+}
+
+impl Call<'_> {
+    /// The version of the request.
+    pub fn version(&self) -> i16 {
+        self.header.api_version
+    }
+
+    /// The client, as a group remembers it.
+    pub fn client(&self) -> Client {
+        let id = Arc::from(self.header.client_id.as_deref().unwrap_or_default());
+        Client { id, host: format!("/{}", self.connection.peer.ip()).into() }
+    }
+}

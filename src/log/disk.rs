@@ -1,0 +1,113 @@
+//! The few ways in which logs touch the disk.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, IoSlice, Write};
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+
+use super::LogError;
+
+/// Slices in one vectored write; the kernel's own limit is 1024.
+pub const SLICES_MAX: usize = 1024;
+
+/// Opens `path` for reading and writing, which must exist.
+pub fn open(path: &Path) -> Result<File, LogError> {
+    OpenOptions::new().read(true).write(true).open(path).map_err(LogError::io("open", path))
+}
+
+/// Creates `path` empty, whatever was there.
+pub fn create(path: &Path) -> Result<File, LogError> {
+    OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .open(path)
+        .map_err(LogError::io("create", path))
+}
+
+/// Writes all `slices` at `position`: one system call unless the kernel takes less than it was given.
+pub fn write_all_vectored_at(file: &File, mut position: u64, mut slices: &mut [IoSlice<'_>]) -> io::Result<()> {
+    while !slices.is_empty() {
+        let count = slices.len().min(SLICES_MAX);
+        match rustix::io::pwritev(file, &slices[..count], position) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(written) => {
+                position += written as u64;
+                IoSlice::advance_slices(&mut slices, written);
+            }
+            Err(rustix::io::Errno::INTR) => {}
+            Err(errno) => return Err(errno.into()),
+        }
+    }
+    Ok(())
+}
+
+/// Reads until `buffer` is full or the file ends; answers how much was read.
+pub fn read_at_most(file: &File, mut position: u64, buffer: &mut [u8]) -> io::Result<usize> {
+    let mut filled = 0;
+    while filled < buffer.len() {
+        match file.read_at(&mut buffer[filled..], position) {
+            Ok(0) => break,
+            Ok(read) => {
+                filled += read;
+                position += read as u64;
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(filled)
+}
+
+/// Asks the kernel to begin writing back these bytes, without waiting for them: the dirty pages never pile up to
+/// the point where writers are throttled.
+pub fn start_write_back(file: &File, position: u64, len: u64) {
+    // SAFETY: a plain system call on a descriptor that `file` keeps open; it touches no memory of ours.
+    unsafe {
+        libc::sync_file_range(file.as_raw_fd(), position as i64, len as i64, libc::SYNC_FILE_RANGE_WRITE);
+    }
+}
+
+/// Makes names created, renamed or removed in `dir` durable.
+pub fn sync_dir(dir: &Path) -> Result<(), LogError> {
+    File::open(dir).and_then(|dir| dir.sync_all()).map_err(LogError::io("sync the directory", dir))
+}
+
+/// Makes everything durable that was written to the file system of `dir`: far less work than file by file.
+pub fn sync_file_system(dir: &Path) -> Result<(), LogError> {
+    let opened = File::open(dir).map_err(LogError::io("open", dir))?;
+    rustix::fs::syncfs(&opened).map_err(|errno| LogError::io("sync the file system of", dir)(errno.into()))
+}
+
+/// Replaces `path` by `content` so that a crash leaves the old file or the new one, never a part.
+pub fn write_atomically(path: &Path, content: &[u8]) -> Result<(), LogError> {
+    let mut name = path.file_name().unwrap_or_default().to_os_string();
+    name.push(".tmp");
+    let temporary = path.with_file_name(name);
+    let mut file = create(&temporary)?;
+    file.write_all(content).and_then(|()| file.sync_all()).map_err(LogError::io("write", &temporary))?;
+    fs::rename(&temporary, path).map_err(LogError::io("rename", &temporary))?;
+    path.parent().map_or(Ok(()), sync_dir)
+}
+
+/// Removes a file that may be gone already; answers whether it was there.
+pub fn remove(path: &Path) -> Result<bool, LogError> {
+    match fs::remove_file(path) {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(LogError::io("remove", path)(error)),
+    }
+}
+
+/// Reads a whole small file, if it exists.
+pub fn read_small(path: &Path) -> Result<Option<String>, LogError> {
+    match fs::read(path) {
+        Ok(bytes) => String::from_utf8(bytes)
+            .map(Some)
+            .map_err(|_| LogError::BadFile { path: path.to_path_buf(), reason: "it is not text".to_string() }),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(LogError::io("read", path)(error)),
+    }
+}

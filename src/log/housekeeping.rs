@@ -1,0 +1,298 @@
+//! The periodic work on logs, from one heap of deadlines, and the work that logs leave to be done later.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::fs;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use crate::types::{Millis, Offset, TopicPartition};
+
+use super::log_dirs::{LogDirs, LogDirsOptions, Placed};
+use super::partition_log::Log;
+use super::work::Work;
+use super::{LogError, checkpoint, disk};
+
+/// Pieces of work done before deadlines are looked at again.
+const WORK_MAX: usize = 256;
+/// The longest sleep; only so that a changed wall clock is noticed.
+const SLEEP_MAX: Millis = Millis(30_000);
+
+/// What is due when.
+#[derive(Debug)]
+pub struct Housekeeping {
+    heap: BinaryHeap<Reverse<(Millis, u64)>>,
+    jobs: std::collections::HashMap<u64, Job>,
+    sequence: u64,
+}
+
+#[derive(Debug)]
+enum Job {
+    /// Retention and producer expiry of one log.
+    Retention(Weak<Log>),
+    /// `flush.ms` of one log.
+    Flush(Weak<Log>),
+    RecoveryPoints,
+    LogStarts,
+    HighWatermarks,
+}
+
+impl Housekeeping {
+    pub(super) fn new(now: Millis, options: &LogDirsOptions) -> Housekeeping {
+        let mut this = Housekeeping { heap: BinaryHeap::new(), jobs: Default::default(), sequence: 0 };
+        this.push(now + options.recovery_checkpoint_interval, Job::RecoveryPoints);
+        this.push(now + options.log_start_checkpoint_interval, Job::LogStarts);
+        this.push(now + options.high_watermark_checkpoint_interval, Job::HighWatermarks);
+        this
+    }
+
+    fn push(&mut self, at: Millis, job: Job) {
+        self.sequence += 1;
+        self.heap.push(Reverse((at, self.sequence)));
+        self.jobs.insert(self.sequence, job);
+    }
+
+    fn pop(&mut self, now: Millis) -> Option<Job> {
+        let Reverse((at, sequence)) = *self.heap.peek()?;
+        if at > now {
+            return None;
+        }
+        self.heap.pop();
+        self.jobs.remove(&sequence)
+    }
+
+    fn next(&self) -> Option<Millis> {
+        self.heap.peek().map(|Reverse((at, _))| *at)
+    }
+}
+
+impl LogDirs {
+    /// Does what is due at `now`; answers when something is due next. Waits for the disk: not for a thread that
+    /// serves requests.
+    pub fn tick(&self, now: Millis) -> Millis {
+        for _ in 0..WORK_MAX {
+            let Some(work) = self.context.work.pop(now) else { break };
+            self.perform(work);
+        }
+        loop {
+            let job = self.lock_housekeeping().pop(now);
+            let Some(job) = job else { break };
+            self.run(job, now);
+        }
+        let next_move = self.step_moves(now);
+        self.notice_failures();
+        let next = self.lock_housekeeping().next().unwrap_or(Millis::MAX);
+        next.min(self.context.work.next_due().unwrap_or(Millis::MAX)).min(next_move)
+    }
+
+    /// Ticks until `stop` is set and [`super::WorkQueue::stop`] has woken it.
+    pub fn run_housekeeping(&self, stop: &AtomicBool) {
+        while !stop.load(Ordering::Acquire) {
+            let now = self.context.clock.wall();
+            let pause = (self.tick(now) - now).min(SLEEP_MAX).duration();
+            if pause > Duration::ZERO && !self.context.work.wait(pause) {
+                break;
+            }
+        }
+    }
+
+    /// Enters a log's periodic work. Also after its settings changed.
+    pub fn schedule(&self, log: &Arc<Log>) {
+        let now = self.context.clock.wall();
+        let interval = self.options.retention_check_interval;
+        // Spread over the interval, so that the checks of many logs do not come at once.
+        let mut hasher = DefaultHasher::new();
+        log.partition().hash(&mut hasher);
+        let first = now + Millis((hasher.finish() % interval.0.max(1) as u64) as i64);
+        let mut housekeeping = self.lock_housekeeping();
+        housekeeping.push(first, Job::Retention(Arc::downgrade(log)));
+        self.arm_flush(&mut housekeeping, log, now);
+        drop(housekeeping);
+        if first - now < SLEEP_MAX || log.config().flush_ms < SLEEP_MAX.0 {
+            self.context.work.wake();
+        }
+    }
+
+    /// Puts new settings of a topic in force for one of its logs.
+    pub fn update_config(&self, log: &Arc<Log>, config: Arc<crate::config::TopicConfig>) {
+        let armed = log.config().flush_ms != i64::MAX;
+        log.update_config(config);
+        if !armed {
+            self.arm_flush(&mut self.lock_housekeeping(), log, self.context.clock.wall());
+            self.context.work.wake();
+        }
+    }
+
+    fn arm_flush(&self, housekeeping: &mut Housekeeping, log: &Arc<Log>, now: Millis) {
+        let interval = log.config().flush_ms;
+        if interval != i64::MAX {
+            housekeeping.push(now + Millis(interval.max(1)), Job::Flush(Arc::downgrade(log)));
+        }
+    }
+
+    fn run(&self, job: Job, now: Millis) {
+        match job {
+            Job::Retention(weak) => {
+                let Some(log) = weak.upgrade().filter(|log| log.failure().is_none()) else { return };
+                if let Err(error) = log.apply_retention(now, log.high_watermark()) {
+                    tracing::warn!(partition = %log.partition(), %error, "retention failed");
+                }
+                log.expire_producers(now);
+                self.lock_housekeeping().push(now + self.options.retention_check_interval, Job::Retention(weak));
+            }
+            Job::Flush(weak) => {
+                let Some(log) = weak.upgrade().filter(|log| log.failure().is_none()) else { return };
+                let due = Millis(log.config().flush_ms);
+                if log.dirty_since().is_some_and(|since| now - since >= due)
+                    && let Err(error) = log.flush()
+                {
+                    tracing::warn!(partition = %log.partition(), %error, "flush failed");
+                }
+                self.arm_flush(&mut self.lock_housekeeping(), &log, now);
+            }
+            Job::RecoveryPoints => {
+                self.logs().iter().for_each(|log| {
+                    if let Err(error) = log.save_indexes().and_then(|()| log.save_used_epochs()) {
+                        tracing::warn!(partition = %log.partition(), %error, "checkpoint failed");
+                    }
+                });
+                self.checkpoint_dirs(&[Checkpoint::RecoveryPoint]);
+                self.lock_housekeeping().push(now + self.options.recovery_checkpoint_interval, Job::RecoveryPoints);
+            }
+            Job::LogStarts => {
+                self.checkpoint_dirs(&[Checkpoint::LogStart]);
+                self.lock_housekeeping().push(now + self.options.log_start_checkpoint_interval, Job::LogStarts);
+            }
+            Job::HighWatermarks => {
+                if self.context.changed.swap(false, Ordering::AcqRel) {
+                    self.checkpoint_dirs(&[Checkpoint::HighWatermark]);
+                }
+                let at = now + self.options.high_watermark_checkpoint_interval;
+                self.lock_housekeeping().push(at, Job::HighWatermarks);
+            }
+        }
+    }
+
+    fn perform(&self, work: Work) {
+        let outcome = match work {
+            Work::FlushSealed(log) => log.upgrade().map_or(Ok(()), |log| log.flush_sealed()),
+            Work::WriteBack { file, position, len } => {
+                disk::start_write_back(&file, position, len);
+                Ok(())
+            }
+            Work::RemoveFiles(paths) => paths.iter().try_for_each(|path| disk::remove(path).map(drop)),
+            Work::RemoveDir(path) => remove_dir(&path),
+        };
+        if let Err(error) = outcome
+            && !matches!(error, LogError::Offline { .. })
+        {
+            tracing::warn!(%error, "deferred work on a log failed");
+        }
+    }
+
+    /// Takes directories offline whose logs met a failing disk.
+    fn notice_failures(&self) {
+        if !self.context.disk_failed.swap(false, Ordering::AcqRel) {
+            return;
+        }
+        let failed: Vec<(usize, Arc<str>)> = self
+            .read(&self.logs)
+            .values()
+            .filter(|placed| placed.log.disk_failed())
+            .filter_map(|placed| placed.log.failure().map(|reason| (placed.dir, reason)))
+            .collect();
+        for (dir, reason) in failed {
+            if self.dirs[dir].failure().is_none() {
+                self.fail_dir(dir, &reason);
+            }
+        }
+    }
+
+    /// Writes every checkpoint file of every working directory.
+    pub fn write_checkpoints(&self) -> Result<(), LogError> {
+        self.checkpoint_dirs(&[Checkpoint::RecoveryPoint, Checkpoint::LogStart, Checkpoint::HighWatermark]);
+        Ok(())
+    }
+
+    fn checkpoint_dirs(&self, kinds: &[Checkpoint]) {
+        for (n, dir) in self.dirs.iter().enumerate().filter(|(_, dir)| dir.failure().is_none()) {
+            for kind in kinds {
+                if let Err(error) = self.write_checkpoint(n, dir.path(), *kind) {
+                    self.fail_dir(n, &error.to_string());
+                    break;
+                }
+            }
+        }
+    }
+
+    /// Writes a checkpoint file, unless it would say what it says already.
+    fn write_checkpoint(&self, n: usize, dir: &Path, kind: Checkpoint) -> Result<(), LogError> {
+        let logs = self.read(&self.logs);
+        let entries: Vec<(TopicPartition, Offset)> = logs
+            .iter()
+            .filter(|(_, placed)| placed.dir == n)
+            .filter_map(|(partition, placed)| kind.value(placed).map(|offset| (partition.clone(), offset)))
+            .collect();
+        drop(logs);
+        let mut hasher = DefaultHasher::new();
+        entries.hash(&mut hasher);
+        let hash = hasher.finish();
+        let mut written = self.checkpointed.lock().expect("this lock is never held across a panic");
+        if written.get(&(n, kind.file())) == Some(&hash) {
+            return Ok(());
+        }
+        checkpoint::write_offsets(
+            &dir.join(kind.file()),
+            entries.iter().map(|(partition, offset)| (partition, *offset)),
+        )?;
+        written.insert((n, kind.file()), hash);
+        Ok(())
+    }
+
+    fn lock_housekeeping(&self) -> std::sync::MutexGuard<'_, Housekeeping> {
+        self.housekeeping.lock().expect("this lock is never held across a panic")
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Checkpoint {
+    RecoveryPoint,
+    LogStart,
+    HighWatermark,
+}
+
+impl Checkpoint {
+    fn file(self) -> &'static str {
+        match self {
+            Checkpoint::RecoveryPoint => checkpoint::RECOVERY_POINT,
+            Checkpoint::LogStart => checkpoint::LOG_START,
+            Checkpoint::HighWatermark => checkpoint::HIGH_WATERMARK,
+        }
+    }
+
+    /// What the file says of a log; a start that its first segment tells is left out.
+    fn value(self, placed: &Placed) -> Option<Offset> {
+        let log = &placed.log;
+        match self {
+            Checkpoint::RecoveryPoint => Some(log.recovery_point()),
+            Checkpoint::LogStart => {
+                let start = log.log_start_offset();
+                (start > log.first_segment_base()).then_some(start)
+            }
+            Checkpoint::HighWatermark => Some(log.high_watermark()),
+        }
+    }
+}
+
+fn remove_dir(path: &Path) -> Result<(), LogError> {
+    match fs::remove_dir_all(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(LogError::io("remove", path)(error)),
+        _ => {
+            tracing::info!(dir = %path.display(), "removed a deleted partition");
+            Ok(())
+        }
+    }
+}

@@ -1,0 +1,131 @@
+//! One log directory: its lock, its identity, whether the last stop was clean, whether it still works.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+
+use rustix::fs::{FlockOperation, fcntl_lock};
+
+use crate::types::{BrokerEpoch, DirectoryId};
+
+use super::meta_properties::MetaProperties;
+use super::{LogError, disk};
+
+const LOCK: &str = ".lock";
+const CLEAN_SHUTDOWN: &str = ".kafka_cleanshutdown";
+
+/// A directory of `log.dirs` that this process owns.
+#[derive(Debug)]
+pub struct LogDir {
+    path: PathBuf,
+    id: DirectoryId,
+    /// Holding it open holds the lock. It is opened once: closing any descriptor of the file would give it up.
+    _lock: File,
+    /// The last stop was clean: the logs need no recovery.
+    pub clean: bool,
+    /// The broker's epoch at that stop, if it was written down.
+    pub previous_broker_epoch: Option<BrokerEpoch>,
+    failure: OnceLock<String>,
+}
+
+impl LogDir {
+    /// Locks `path`, checks that it belongs to this node, and takes the clean-shutdown marker away.
+    /// A directory that was never formatted gets `identity`.
+    pub fn claim(path: &Path, identity: &MetaProperties) -> Result<LogDir, LogError> {
+        fs::create_dir_all(path).map_err(LogError::io("create the directory", path))?;
+        let lock = lock(path)?;
+        let id = identify(path, identity)?;
+        let marker = path.join(CLEAN_SHUTDOWN);
+        let text = disk::read_small(&marker)?;
+        if text.is_some() {
+            disk::remove(&marker)?;
+            disk::sync_dir(path)?;
+        }
+        Ok(LogDir {
+            path: path.to_path_buf(),
+            id,
+            _lock: lock,
+            clean: text.is_some(),
+            previous_broker_epoch: text.and_then(|text| broker_epoch(&text)),
+            failure: OnceLock::new(),
+        })
+    }
+
+    /// The directory's path as configured.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The directory's id.
+    pub fn id(&self) -> DirectoryId {
+        self.id
+    }
+
+    /// Takes the directory out of service.
+    pub fn fail(&self, reason: &str) {
+        if self.failure.set(reason.to_string()).is_ok() {
+            tracing::error!(dir = %self.path.display(), reason, "log directory failed; it is offline until a restart");
+        }
+    }
+
+    /// Why the directory is out of service, if it is.
+    pub fn failure(&self) -> Option<&str> {
+        self.failure.get().map(String::as_str)
+    }
+
+    /// Leaves word that everything was written: the last thing a clean stop does.
+    pub fn mark_clean(&self, epoch: BrokerEpoch) -> Result<(), LogError> {
+        let path = self.path.join(CLEAN_SHUTDOWN);
+        let mut file = disk::create(&path)?;
+        write!(file, "{{\"version\":0,\"brokerEpoch\":{epoch}}}")
+            .and_then(|()| file.sync_all())
+            .map_err(LogError::io("write", &path))?;
+        disk::sync_dir(&self.path)
+    }
+}
+
+/// A POSIX record lock over the whole file, as Java's `FileLock` takes: the two exclude each other.
+fn lock(dir: &Path) -> Result<File, LogError> {
+    let path = dir.join(LOCK);
+    let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path);
+    let file = file.map_err(LogError::io("open", &path))?;
+    match fcntl_lock(&file, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(file),
+        Err(rustix::io::Errno::AGAIN | rustix::io::Errno::ACCESS) => Err(LogError::BadFile {
+            path,
+            reason: "another process, ours or a JVM broker, is using this directory; stop it first".to_string(),
+        }),
+        Err(errno) => Err(LogError::io("lock", path)(errno.into())),
+    }
+}
+
+fn identify(path: &Path, expected: &MetaProperties) -> Result<DirectoryId, LogError> {
+    let mut found = MetaProperties::read(path)?.unwrap_or(MetaProperties { directory_id: None, ..expected.clone() });
+    let bad = |reason: String| LogError::BadFile { path: path.join(super::meta_properties::META_PROPERTIES), reason };
+    if found.cluster_id != expected.cluster_id {
+        let (found, expected) = (&found.cluster_id, &expected.cluster_id);
+        return Err(bad(format!(
+            "it has cluster.id {found} but the first directory of this node has {expected}; name directories of one \
+             cluster in log.dirs"
+        )));
+    }
+    if found.node_id != expected.node_id {
+        let (found, expected) = (found.node_id, expected.node_id);
+        return Err(bad(format!("it has node.id {found} but this node is {expected}; correct node.id or log.dirs")));
+    }
+    match found.directory_id {
+        Some(id) => Ok(id),
+        None => {
+            let id = DirectoryId::random();
+            found.directory_id = Some(id);
+            found.write(path)?;
+            Ok(id)
+        }
+    }
+}
+
+fn broker_epoch(text: &str) -> Option<BrokerEpoch> {
+    let content: serde_json::Value = serde_json::from_str(text).ok()?;
+    content.get("brokerEpoch")?.as_i64().map(BrokerEpoch)
+}

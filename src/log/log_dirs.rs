@@ -1,0 +1,524 @@
+//! All logs of a node, in all its log directories.
+
+use std::collections::{BTreeSet, HashMap};
+use std::fmt;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use tokio::sync::Notify;
+
+use crate::config::TopicConfig;
+use crate::types::{BrokerEpoch, DirectoryId, Millis, Offset, TopicId, TopicPartition};
+
+use super::housekeeping::Housekeeping;
+use super::log_dir::LogDir;
+use super::meta_properties::{META_PROPERTIES, MetaProperties};
+use super::moves::MovePace;
+use super::names::{PartitionDir, current_dir_name, delete_dir_name, parse_dir_name, stray_dir_name};
+use super::partition_log::{Log, LogContext, LogOptions};
+use super::work::Work;
+use super::{LogError, checkpoint, disk};
+
+/// The metadata log's directory, which belongs to the quorum.
+const METADATA_TOPIC: &str = "__cluster_metadata";
+/// Up to so many logs are synced one by one at a stop; for more the file system is synced as a whole.
+const SYNCED_ONE_BY_ONE_MAX: usize = 256;
+
+/// How the directories are to be opened and kept.
+#[derive(Clone, Debug)]
+pub struct LogDirsOptions {
+    /// `log.dirs`.
+    pub dirs: Vec<PathBuf>,
+    pub identity: MetaProperties,
+    /// `num.recovery.threads.per.data.dir`.
+    pub recovery_threads_per_dir: usize,
+    /// `log.retention.check.interval.ms`.
+    pub retention_check_interval: Millis,
+    /// `log.flush.offset.checkpoint.interval.ms`.
+    pub recovery_checkpoint_interval: Millis,
+    /// `log.flush.start.offset.checkpoint.interval.ms`.
+    pub log_start_checkpoint_interval: Millis,
+    /// `replica.high.watermark.checkpoint.interval.ms`.
+    pub high_watermark_checkpoint_interval: Millis,
+}
+
+/// The settings in force for a topic.
+pub type TopicConfigs<'a> = &'a (dyn Fn(&str) -> Arc<TopicConfig> + Sync);
+
+/// A log and the directory that holds it.
+#[derive(Clone, Debug)]
+pub(super) struct Placed {
+    pub log: Arc<Log>,
+    pub dir: usize,
+}
+
+/// Every log of the node.
+#[derive(Debug)]
+pub struct LogDirs {
+    pub(super) context: Arc<LogContext>,
+    pub(super) options: LogDirsOptions,
+    pub(super) dirs: Vec<LogDir>,
+    /// Some configured directory could not be claimed, so that what it holds is not known.
+    some_missing: bool,
+    pub(super) logs: RwLock<HashMap<TopicPartition, Placed>>,
+    /// Copies that are to replace their partition's log in another directory.
+    pub(super) futures: RwLock<HashMap<TopicPartition, Placed>>,
+    /// Partitions that could not be opened, and why.
+    damaged: RwLock<HashMap<TopicPartition, LogError>>,
+    cordoned: RwLock<BTreeSet<PathBuf>>,
+    pub(super) move_pace: MovePace,
+    directories_changed: Notify,
+    /// A hash of what each checkpoint file was last given, by directory and file.
+    pub(super) checkpointed: Mutex<HashMap<(usize, &'static str), u64>>,
+    pub(super) housekeeping: Mutex<Housekeeping>,
+    /// One creation or deletion at a time, so that a partition is never made twice.
+    changing: Mutex<()>,
+    /// Told of each log that took the place of another.
+    pub(super) moved: OnceLock<MovedListener>,
+}
+
+/// Is told of the log that took the place of another, and of the directory it is in.
+pub struct MovedListener(pub Box<Moved>);
+
+type Moved = dyn Fn(&Arc<Log>, DirectoryId) + Send + Sync;
+
+impl fmt::Debug for MovedListener {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("MovedListener")
+    }
+}
+
+/// What [`LogDirs::describe`] says of a directory.
+#[derive(Clone, Debug)]
+pub struct DirDescription {
+    pub path: PathBuf,
+    pub id: DirectoryId,
+    pub failure: Option<String>,
+    pub is_cordoned: bool,
+    /// Size of the file system, and what of it is free for us; -1 where that is unknown.
+    pub total_bytes: i64,
+    pub usable_bytes: i64,
+    pub replicas: Vec<ReplicaDescription>,
+}
+
+/// A log in a described directory.
+#[derive(Clone, Debug)]
+pub struct ReplicaDescription {
+    pub partition: TopicPartition,
+    pub size: u64,
+    pub end_offset: Offset,
+    pub is_future: bool,
+}
+
+impl LogDirs {
+    /// Locks and identifies every directory; opens no log yet. Directories that fail are offline, unless all do.
+    pub fn claim(options: LogDirsOptions, context: Arc<LogContext>) -> Result<LogDirs, LogError> {
+        let mut dirs: Vec<LogDir> = Vec::new();
+        let mut failed = None;
+        for path in &options.dirs {
+            match LogDir::claim(path, &options.identity) {
+                Ok(dir) => {
+                    if let Some(twin) = dirs.iter().find(|other| other.id() == dir.id()) {
+                        let reason = format!(
+                            "{} has the same directory.id; one of them is a copy, take it out of log.dirs",
+                            twin.path().display()
+                        );
+                        return Err(LogError::BadFile { path: dir.path().join(META_PROPERTIES), reason });
+                    }
+                    dirs.push(dir);
+                }
+                Err(error) if error.is_disk_failure() && options.dirs.len() > 1 => {
+                    tracing::error!(dir = %path.display(), %error, "log directory is offline");
+                    failed = Some(error);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        let some_missing = failed.is_some();
+        if let (true, Some(error)) = (dirs.is_empty(), failed) {
+            return Err(error);
+        }
+        let now = context.clock.wall();
+        Ok(LogDirs {
+            housekeeping: Mutex::new(Housekeeping::new(now, &options)),
+            context,
+            options,
+            dirs,
+            some_missing,
+            logs: RwLock::default(),
+            futures: RwLock::default(),
+            damaged: RwLock::default(),
+            cordoned: RwLock::default(),
+            move_pace: MovePace::default(),
+            directories_changed: Notify::new(),
+            checkpointed: Mutex::default(),
+            changing: Mutex::default(),
+            moved: OnceLock::new(),
+        })
+    }
+
+    /// Opens every log, several threads per directory. One that is damaged is left closed and remembered.
+    pub fn load(&self, configs: TopicConfigs<'_>) -> Result<(), LogError> {
+        std::thread::scope(|scope| {
+            for (n, dir) in self.dirs.iter().enumerate() {
+                scope.spawn(move || {
+                    if let Err(error) = self.load_dir(n, configs) {
+                        dir.fail(&error.to_string());
+                    }
+                });
+            }
+        });
+        if self.dirs.iter().all(|dir| dir.failure().is_some()) {
+            let path = self.options.dirs.first().cloned().unwrap_or_default();
+            return Err(LogError::DirectoryNotFound { path });
+        }
+        self.finish_moves()
+    }
+
+    fn load_dir(&self, n: usize, configs: TopicConfigs<'_>) -> Result<(), LogError> {
+        let dir = &self.dirs[n];
+        let path = dir.path();
+        let recovery_points = known_offsets(&path.join(checkpoint::RECOVERY_POINT))?;
+        let starts = known_offsets(&path.join(checkpoint::LOG_START))?;
+        let high_watermarks = known_offsets(&path.join(checkpoint::HIGH_WATERMARK))?;
+        let found = self.list_partitions(path)?;
+        let next = AtomicUsize::new(0);
+        std::thread::scope(|scope| {
+            for _ in 0..self.options.recovery_threads_per_dir.clamp(1, found.len().max(1)) {
+                scope.spawn(|| {
+                    while let Some((partition, dir_path, is_future)) = found.get(next.fetch_add(1, Ordering::Relaxed)) {
+                        let known = |offsets: &HashMap<TopicPartition, Offset>| {
+                            offsets.get(partition).copied().unwrap_or(Offset::ZERO)
+                        };
+                        let options = LogOptions {
+                            partition: partition.clone(),
+                            dir: dir_path.clone(),
+                            config: configs(&partition.topic),
+                            clean: dir.clean,
+                            recovery_point: if *is_future { Offset::ZERO } else { known(&recovery_points) },
+                            log_start: known(&starts),
+                            high_watermark: known(&high_watermarks),
+                        };
+                        self.open_found(n, &options, *is_future);
+                    }
+                });
+            }
+        });
+        Ok(())
+    }
+
+    fn open_found(&self, n: usize, options: &LogOptions, is_future: bool) {
+        let partition = options.partition.clone();
+        let error = match Log::open(options, self.context.clone()) {
+            Ok(log) if is_future => {
+                self.write(&self.futures).insert(partition, Placed { log, dir: n });
+                return;
+            }
+            Ok(log) => {
+                let clash = self.write(&self.logs).insert(partition.clone(), Placed { log: log.clone(), dir: n });
+                let Some(first) = clash else { return self.schedule(&log) };
+                let reason = format!("the partition is in {} too; remove one of them", first.log.dir().display());
+                self.write(&self.logs).insert(partition.clone(), first);
+                LogError::BadFile { path: options.dir.clone(), reason }
+            }
+            Err(error) => error,
+        };
+        tracing::error!(%partition, %error, "the partition is offline");
+        if error.is_disk_failure() {
+            self.dirs[n].fail(&error.to_string());
+        }
+        self.write(&self.damaged).insert(partition, error);
+    }
+
+    fn list_partitions(&self, path: &Path) -> Result<Vec<(TopicPartition, PathBuf, bool)>, LogError> {
+        let mut found = Vec::new();
+        for entry in fs::read_dir(path).map_err(LogError::io("list", path))? {
+            let entry = entry.map_err(LogError::io("list", path))?;
+            if !entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                continue;
+            }
+            match entry.file_name().to_str().and_then(parse_dir_name) {
+                Some(PartitionDir::Current(partition)) if &*partition.topic == METADATA_TOPIC => {}
+                Some(PartitionDir::Current(partition)) => found.push((partition, entry.path(), false)),
+                Some(PartitionDir::Future(partition)) => found.push((partition, entry.path(), true)),
+                Some(PartitionDir::Delete(_)) => self.context.work.push(Work::RemoveDir(entry.path())),
+                Some(PartitionDir::Stray(partition)) => {
+                    tracing::warn!(%partition, dir = %entry.path().display(), "a stray partition is kept, not served");
+                }
+                None => tracing::warn!(dir = %entry.path().display(), "no partition's directory; it is left alone"),
+            }
+        }
+        found.sort();
+        Ok(found)
+    }
+
+    /// Has `listener` told when a move ends.
+    pub fn on_moved(&self, listener: MovedListener) {
+        // There is one broker to tell, which asks once.
+        let _ = self.moved.set(listener);
+    }
+
+    /// What all logs share; the metadata log is opened with it too.
+    pub fn context(&self) -> &Arc<LogContext> {
+        &self.context
+    }
+
+    /// The directories that could be claimed.
+    pub fn dirs(&self) -> &[LogDir] {
+        &self.dirs
+    }
+
+    /// The broker's epoch at the last clean stop, if all directories agree on it.
+    pub fn previous_broker_epoch(&self) -> Option<BrokerEpoch> {
+        let first = self.dirs.first()?.previous_broker_epoch?;
+        self.dirs.iter().all(|dir| dir.previous_broker_epoch == Some(first)).then_some(first)
+    }
+
+    /// Whether a directory is out of service, so that a partition that is nowhere else may lie there.
+    pub fn some_offline(&self) -> bool {
+        self.some_missing || self.dirs.iter().any(|dir| dir.failure().is_some())
+    }
+
+    /// The log of a partition.
+    pub fn get(&self, partition: &TopicPartition) -> Option<Arc<Log>> {
+        self.read(&self.logs).get(partition).map(|placed| placed.log.clone())
+    }
+
+    /// Every log.
+    pub fn logs(&self) -> Vec<Arc<Log>> {
+        self.read(&self.logs).values().map(|placed| placed.log.clone()).collect()
+    }
+
+    /// Why a partition that is on disk could not be opened.
+    pub fn damage(&self, partition: &TopicPartition) -> Option<LogError> {
+        self.read(&self.damaged).get(partition).cloned()
+    }
+
+    /// The directory that holds a partition.
+    pub fn directory_of(&self, partition: &TopicPartition) -> Option<DirectoryId> {
+        self.read(&self.logs).get(partition).map(|placed| self.dirs[placed.dir].id())
+    }
+
+    /// Directories that get no new partitions (KIP-1066).
+    pub fn set_cordoned(&self, paths: BTreeSet<PathBuf>) {
+        *self.write(&self.cordoned) = paths;
+        self.directories_changed.notify_one();
+    }
+
+    /// Waits until a directory has failed or was cordoned, or until what happened since the last wait is told.
+    pub async fn directory_change(&self) {
+        self.directories_changed.notified().await;
+    }
+
+    /// The log of a partition, created if there is none: in the directory asked for, or where the fewest are.
+    pub fn create(
+        &self,
+        partition: &TopicPartition,
+        topic_id: TopicId,
+        config: Arc<TopicConfig>,
+        wanted: Option<DirectoryId>,
+    ) -> Result<Arc<Log>, LogError> {
+        if let Some(log) = self.get(partition) {
+            return Ok(log);
+        }
+        let _changing = self.changing.lock().expect("this lock is never held across a panic");
+        if let Some(log) = self.get(partition) {
+            return Ok(log);
+        }
+        if let Some(error) = self.damage(partition) {
+            return Err(error);
+        }
+        let dir = self.choose(wanted)?;
+        let path = self.dirs[dir].path().join(current_dir_name(partition));
+        let log = self.create_log(dir, path, partition, topic_id, config, Offset::ZERO)?;
+        self.write(&self.logs).insert(partition.clone(), Placed { log: log.clone(), dir });
+        self.schedule(&log);
+        Ok(log)
+    }
+
+    pub(super) fn create_log(
+        &self,
+        dir: usize,
+        path: PathBuf,
+        partition: &TopicPartition,
+        topic_id: TopicId,
+        config: Arc<TopicConfig>,
+        log_start: Offset,
+    ) -> Result<Arc<Log>, LogError> {
+        let created = fs::create_dir_all(&path).map_err(LogError::io("create the directory", &path));
+        self.watch(dir, created)?;
+        let (recovery_point, high_watermark) = (log_start, log_start);
+        let partition = partition.clone();
+        let options =
+            LogOptions { partition, dir: path, config, clean: false, recovery_point, log_start, high_watermark };
+        let log = self.watch(dir, Log::open(&options, self.context.clone()))?;
+        self.watch(dir, log.assign_topic_id(topic_id))?;
+        Ok(log)
+    }
+
+    /// The directory for a new partition.
+    fn choose(&self, wanted: Option<DirectoryId>) -> Result<usize, LogError> {
+        let online = |n: &usize| self.dirs[*n].failure().is_none();
+        if let Some(n) = wanted.and_then(|id| (0..self.dirs.len()).filter(online).find(|n| self.dirs[*n].id() == id)) {
+            return Ok(n);
+        }
+        let mut counts = vec![0; self.dirs.len()];
+        if self.dirs.len() > 1 {
+            for placed in self.read(&self.logs).values().chain(self.read(&self.futures).values()) {
+                counts[placed.dir] += 1;
+            }
+        }
+        let cordoned = self.read(&self.cordoned);
+        let open = |n: &usize| online(n) && !cordoned.contains(self.dirs[*n].path());
+        let chosen = (0..self.dirs.len()).filter(open).min_by_key(|n| counts[*n]);
+        chosen.ok_or_else(|| LogError::DirectoryNotFound { path: PathBuf::from("log.dirs") })
+    }
+
+    /// Takes a partition out of service at once; its files go after `file.delete.delay.ms`.
+    pub fn delete(&self, partition: &TopicPartition, now: Millis) -> Result<bool, LogError> {
+        let _changing = self.changing.lock().expect("this lock is never held across a panic");
+        self.write(&self.damaged).remove(partition);
+        let future = self.write(&self.futures).remove(partition);
+        let current = self.write(&self.logs).remove(partition);
+        let found = current.is_some();
+        for placed in [current, future].into_iter().flatten() {
+            self.retire(&placed, now)?;
+        }
+        Ok(found)
+    }
+
+    pub(super) fn retire(&self, placed: &Placed, now: Millis) -> Result<(), LogError> {
+        placed.log.fail("the partition was deleted");
+        let to = self.rename(placed, &delete_dir_name(placed.log.partition()))?;
+        let at = now + Millis(placed.log.config().file_delete_delay_ms);
+        self.context.work.push_at(at, Work::RemoveDir(to));
+        Ok(())
+    }
+
+    /// Puts a partition aside that the metadata does not know. Its files are kept for a human to look at.
+    pub fn set_aside(&self, partition: &TopicPartition) -> Result<(), LogError> {
+        let _changing = self.changing.lock().expect("this lock is never held across a panic");
+        let Some(placed) = self.write(&self.logs).remove(partition) else { return Ok(()) };
+        placed.log.close()?;
+        let to = self.rename(&placed, &stray_dir_name(partition))?;
+        tracing::warn!(%partition, dir = %to.display(), "the metadata knows no such partition; its files are kept");
+        Ok(())
+    }
+
+    pub(super) fn rename(&self, placed: &Placed, name: &str) -> Result<PathBuf, LogError> {
+        let from = placed.log.dir();
+        let to = self.dirs[placed.dir].path().join(name);
+        // Nobody may follow the old name while it is taken by something else.
+        let _writer = placed.log.lock_writer();
+        let renamed = fs::rename(&*from, &to).map_err(LogError::io("rename", &*from));
+        self.watch(placed.dir, renamed)?;
+        placed.log.path.store(Arc::new(to.clone()));
+        self.watch(placed.dir, disk::sync_dir(self.dirs[placed.dir].path()))?;
+        Ok(to)
+    }
+
+    /// A disk failure takes the directory offline, and every log in it.
+    pub(super) fn watch<T>(&self, dir: usize, result: Result<T, LogError>) -> Result<T, LogError> {
+        if let Err(error) = &result
+            && error.is_disk_failure()
+        {
+            self.fail_dir(dir, &error.to_string());
+        }
+        result
+    }
+
+    /// Takes a directory and all its logs out of service.
+    pub fn fail_dir(&self, dir: usize, reason: &str) {
+        self.dirs[dir].fail(reason);
+        self.directories_changed.notify_one();
+        for placed in self.read(&self.logs).values().chain(self.read(&self.futures).values()) {
+            if placed.dir == dir {
+                placed.log.fail(reason);
+            }
+        }
+    }
+
+    /// What DescribeLogDirs answers.
+    pub fn describe(&self) -> Vec<DirDescription> {
+        let cordoned = self.read(&self.cordoned);
+        let mut described: Vec<DirDescription> = self
+            .dirs
+            .iter()
+            .map(|dir| {
+                let space = rustix::fs::statvfs(dir.path()).ok();
+                let bytes = |blocks: u64, unit: u64| i64::try_from(blocks.saturating_mul(unit)).unwrap_or(i64::MAX);
+                DirDescription {
+                    path: dir.path().to_path_buf(),
+                    id: dir.id(),
+                    failure: dir.failure().map(str::to_string),
+                    is_cordoned: cordoned.contains(dir.path()),
+                    total_bytes: space.as_ref().map_or(-1, |space| bytes(space.f_blocks, space.f_frsize)),
+                    usable_bytes: space.as_ref().map_or(-1, |space| bytes(space.f_bavail, space.f_frsize)),
+                    replicas: Vec::new(),
+                }
+            })
+            .collect();
+        for (logs, is_future) in [(self.read(&self.logs), false), (self.read(&self.futures), true)] {
+            for (partition, placed) in logs.iter() {
+                let (partition, log) = (partition.clone(), &placed.log);
+                let (size, end_offset) = (log.size(), log.end_offset());
+                described[placed.dir].replicas.push(ReplicaDescription { partition, size, end_offset, is_future });
+            }
+        }
+        described
+    }
+
+    /// Closes every log and leaves the clean-shutdown marker, last of all, where nothing failed.
+    pub fn close(&self, broker_epoch: BrokerEpoch) -> Result<(), LogError> {
+        let placed: Vec<Placed> =
+            self.read(&self.logs).values().chain(self.read(&self.futures).values()).cloned().collect();
+        let at_once = placed.len() > SYNCED_ONE_BY_ONE_MAX;
+        let next = AtomicUsize::new(0);
+        std::thread::scope(|scope| {
+            for _ in 0..(4 * self.dirs.len()).min(placed.len()) {
+                scope.spawn(|| {
+                    while let Some(Placed { log, dir }) = placed.get(next.fetch_add(1, Ordering::Relaxed)) {
+                        let online = self.dirs[*dir].failure().is_none();
+                        let close = || if at_once { log.finish() } else { log.close() };
+                        if online && let Err(error) = close() {
+                            self.dirs[*dir].fail(&error.to_string());
+                        }
+                    }
+                });
+            }
+        });
+        for (n, dir) in self.dirs.iter().enumerate().filter(|(_, dir)| at_once && dir.failure().is_none()) {
+            match disk::sync_file_system(dir.path()) {
+                Ok(()) => placed.iter().filter(|placed| placed.dir == n).for_each(|placed| placed.log.seal_off()),
+                Err(error) => dir.fail(&error.to_string()),
+            }
+        }
+        self.write_checkpoints()?;
+        for dir in self.dirs.iter().filter(|dir| dir.failure().is_none()) {
+            dir.mark_clean(broker_epoch)?;
+        }
+        self.context.work.stop();
+        Ok(())
+    }
+
+    pub(super) fn read<'l, T>(&self, lock: &'l RwLock<T>) -> RwLockReadGuard<'l, T> {
+        lock.read().expect("this lock is never held across a panic")
+    }
+
+    pub(super) fn write<'l, T>(&self, lock: &'l RwLock<T>) -> RwLockWriteGuard<'l, T> {
+        lock.write().expect("this lock is never held across a panic")
+    }
+}
+
+/// The offsets of a checkpoint. One that cannot be understood counts as absent: more is checked then, nothing is lost.
+fn known_offsets(path: &Path) -> Result<HashMap<TopicPartition, Offset>, LogError> {
+    match checkpoint::read_offsets(path) {
+        Err(LogError::BadFile { path, reason }) => {
+            tracing::warn!(file = %path.display(), reason, "ignoring a damaged checkpoint");
+            Ok(HashMap::new())
+        }
+        read => read,
+    }
+}

@@ -1,0 +1,52 @@
+//! Logs: segments, indexes, append checks, recovery, retention.
+//!
+//! A [`Log`] is one partition on disk, in Kafka's files. One owner at a time appends (`writer.rs`); readers
+//! (`reader.rs`) take published offsets and a swapped list of segments and never wait for it. A [`segment`] is a
+//! `.log` file that only grows and two sparse indexes of which only the newest entries are in memory. `recovery.rs`
+//! opens a log after whatever happened to it; `retention.rs` takes records away again.
+//!
+//! [`LogDirs`] holds all logs of a node in all its directories: locks, identity, checkpoints, and the periodic work
+//! that runs from a heap of deadlines.
+
+pub mod append;
+pub mod checkpoint;
+pub mod descriptors;
+mod disk;
+mod error;
+mod housekeeping;
+mod leader_epochs;
+mod log_dir;
+mod log_dirs;
+mod meta_properties;
+mod moves;
+pub mod names;
+mod offset_index;
+mod partition_log;
+pub mod producer_state;
+mod reader;
+mod recovery;
+mod resync;
+mod retention;
+mod scan;
+mod segment;
+mod snapshots;
+mod sparse_index;
+mod time_index;
+mod txn_index;
+mod work;
+mod writer;
+
+#[cfg(test)]
+mod tests;
+
+pub use error::LogError;
+pub use leader_epochs::LeaderEpochs;
+pub use log_dir::LogDir;
+pub use log_dirs::{DirDescription, LogDirs, LogDirsOptions, MovedListener, ReplicaDescription, TopicConfigs};
+pub use meta_properties::MetaProperties;
+pub use partition_log::{Log, LogContext, LogOptions};
+pub use reader::{LogRead, TimestampedOffset};
+pub use retention::Truncation;
+pub use txn_index::AbortedTxn;
+pub use work::{Work, WorkQueue};
+pub use writer::LogAppendInfo;

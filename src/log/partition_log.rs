@@ -1,0 +1,497 @@
+//! A partition's log: its state, what readers see of it, and making it durable.
+//!
+//! Appends are in `writer.rs`, reads in `reader.rs`, removal of records in `retention.rs`, opening in `recovery.rs`.
+
+use std::collections::hash_map::DefaultHasher;
+use std::hash::{Hash, Hasher};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, RwLock, Weak};
+
+use arc_swap::ArcSwap;
+
+use crate::config::TopicConfig;
+use crate::types::{Clock, LeaderEpoch, Millis, Offset, ProducerEpoch, ProducerId, TopicId, TopicPartition};
+
+use super::descriptors::DescriptorCache;
+use super::leader_epochs::LeaderEpochs;
+use super::producer_state::{ProducerEntry, ProducerError, ProducerRules, VerificationGuard};
+use super::segment::{LogPath, Segment};
+use super::work::WorkQueue;
+use super::writer::{Pending, Writer};
+use super::{LogError, checkpoint, disk, snapshots};
+
+/// What all logs of a node share.
+#[derive(Debug)]
+pub struct LogContext {
+    pub cache: Arc<DescriptorCache>,
+    pub work: Arc<WorkQueue>,
+    pub clock: Clock,
+    /// When producers are forgotten, and whether transactions are verified.
+    pub producer_rules: ProducerRules,
+    /// Something was appended or replicated since the checkpoints were written.
+    pub changed: AtomicBool,
+    /// Some log met a failing disk.
+    pub disk_failed: AtomicBool,
+}
+
+impl LogContext {
+    /// What the logs of one node share: at most `descriptors_max` files open by themselves.
+    pub fn new(descriptors_max: usize, clock: Clock, producer_rules: ProducerRules) -> Arc<LogContext> {
+        Arc::new(LogContext {
+            cache: Arc::new(DescriptorCache::new(descriptors_max)),
+            work: Arc::default(),
+            clock,
+            producer_rules,
+            changed: AtomicBool::new(false),
+            disk_failed: AtomicBool::new(false),
+        })
+    }
+}
+
+/// What is known about a log before it is opened.
+#[derive(Debug)]
+pub struct LogOptions {
+    pub partition: TopicPartition,
+    pub dir: PathBuf,
+    pub config: Arc<TopicConfig>,
+    /// The last stop was a clean one: the files are complete and nothing needs to be checked.
+    pub clean: bool,
+    /// Everything before this offset is known to be on disk.
+    pub recovery_point: Offset,
+    /// The log's start, where it is not its first segment's base.
+    pub log_start: Offset,
+    /// The high watermark as last written down.
+    pub high_watermark: Offset,
+}
+
+/// The log of one partition.
+pub struct Log {
+    pub(super) this: Weak<Log>,
+    pub(super) partition: TopicPartition,
+    pub(super) context: Arc<LogContext>,
+    pub(super) path: Arc<LogPath>,
+    pub(super) config: ArcSwap<TopicConfig>,
+    pub(super) segments: ArcSwap<Vec<Arc<Segment>>>,
+    pub(super) start: AtomicI64,
+    pub(super) end: AtomicI64,
+    pub(super) high_watermark: AtomicI64,
+    /// The first offset of an undecided transaction, `i64::MAX` without one.
+    pub(super) first_undecided: AtomicI64,
+    recovery_point: AtomicI64,
+    pub(super) epochs: RwLock<LeaderEpochs>,
+    pub(super) epochs_dirty: AtomicBool,
+    topic_id: OnceLock<TopicId>,
+    metadata_synced: AtomicBool,
+    /// Appends that wait for the owner of the writer to take them along.
+    pub(super) queue: Mutex<Vec<Pending>>,
+    pub(super) writer: Mutex<Writer>,
+    /// One flush at a time, so that the recovery point only moves over what was synced.
+    flushing: Mutex<()>,
+    last_flush: AtomicI64,
+    pub(super) flush_queued: AtomicBool,
+    pub(super) write_back_from: AtomicU64,
+    failure: OnceLock<Arc<str>>,
+    disk_failed: AtomicBool,
+    /// A segment or a snapshot was created since the directory was synced.
+    pub(super) files_changed: AtomicBool,
+}
+
+/// The parts that opening has put together.
+pub(super) struct LogParts {
+    pub path: Arc<LogPath>,
+    pub segments: Vec<Arc<Segment>>,
+    pub start: Offset,
+    pub end: Offset,
+    pub recovery_point: Offset,
+    pub epochs: LeaderEpochs,
+    pub epochs_dirty: bool,
+    pub writer: Writer,
+    pub topic_id: Option<TopicId>,
+}
+
+impl Log {
+    pub(super) fn assemble(options: &LogOptions, context: Arc<LogContext>, parts: LogParts) -> Arc<Log> {
+        let first_undecided = parts.writer.first_undecided();
+        let high_watermark = options.high_watermark.clamp(parts.start, parts.end);
+        let topic_id = OnceLock::new();
+        parts.topic_id.map(|id| topic_id.set(id));
+        Arc::new_cyclic(|this| Log {
+            this: this.clone(),
+            partition: options.partition.clone(),
+            last_flush: AtomicI64::new(context.clock.wall().0),
+            context,
+            path: parts.path,
+            config: ArcSwap::new(options.config.clone()),
+            segments: ArcSwap::from_pointee(parts.segments),
+            start: AtomicI64::new(parts.start.0),
+            end: AtomicI64::new(parts.end.0),
+            high_watermark: AtomicI64::new(high_watermark.0),
+            first_undecided: AtomicI64::new(first_undecided.0),
+            recovery_point: AtomicI64::new(parts.recovery_point.0),
+            epochs: RwLock::new(parts.epochs),
+            epochs_dirty: AtomicBool::new(parts.epochs_dirty),
+            metadata_synced: AtomicBool::new(parts.topic_id.is_some() && parts.end > Offset::ZERO),
+            topic_id,
+            queue: Mutex::default(),
+            writer: Mutex::new(parts.writer),
+            flushing: Mutex::default(),
+            flush_queued: AtomicBool::new(false),
+            write_back_from: AtomicU64::new(0),
+            failure: OnceLock::new(),
+            disk_failed: AtomicBool::new(false),
+            files_changed: AtomicBool::new(true),
+        })
+    }
+
+    /// The partition this is the log of.
+    pub fn partition(&self) -> &TopicPartition {
+        &self.partition
+    }
+
+    /// The directory that holds the files.
+    pub fn dir(&self) -> Arc<PathBuf> {
+        self.path.load_full()
+    }
+
+    /// The first offset that can be read.
+    pub fn log_start_offset(&self) -> Offset {
+        Offset(self.start.load(Ordering::Acquire))
+    }
+
+    /// The offset that the next record gets.
+    pub fn end_offset(&self) -> Offset {
+        Offset(self.end.load(Ordering::Acquire))
+    }
+
+    /// Everything before it is on disk.
+    pub fn recovery_point(&self) -> Offset {
+        Offset(self.recovery_point.load(Ordering::Acquire))
+    }
+
+    /// Everything before it is on all in-sync replicas, as replication last said.
+    pub fn high_watermark(&self) -> Offset {
+        Offset(self.high_watermark.load(Ordering::Acquire))
+    }
+
+    /// Notes how far replication has come; never outside the log, and never back: of two appends that end at the same
+    /// time the later may tell first. Only truncation lowers it.
+    pub fn set_high_watermark(&self, offset: Offset) -> Offset {
+        let offset = offset.clamp(self.log_start_offset(), self.end_offset());
+        let offset = offset.max(Offset(self.high_watermark.fetch_max(offset.0, Ordering::AcqRel)));
+        self.context.changed.store(true, Ordering::Release);
+        if self.first_undecided.load(Ordering::Acquire) != i64::MAX {
+            let mut writer = self.lock_writer();
+            writer.on_high_watermark(offset);
+            self.first_undecided.store(writer.first_undecided().0, Ordering::Release);
+        }
+        offset
+    }
+
+    /// Where a reader of committed transactions stops.
+    pub fn last_stable_offset(&self, high_watermark: Offset) -> Offset {
+        Offset(self.first_undecided.load(Ordering::Acquire)).max(self.log_start_offset()).min(high_watermark)
+    }
+
+    /// Bytes of all log files.
+    pub fn size(&self) -> u64 {
+        self.segments.load().iter().map(|segment| segment.size()).sum()
+    }
+
+    /// Number of segments.
+    pub fn segment_count(&self) -> usize {
+        self.segments.load().len()
+    }
+
+    /// The settings in force.
+    pub fn config(&self) -> Arc<TopicConfig> {
+        self.config.load_full()
+    }
+
+    /// Puts new settings in force.
+    pub fn update_config(&self, config: Arc<TopicConfig>) {
+        self.config.store(config);
+    }
+
+    /// The id of the topic, once it is known.
+    pub fn topic_id(&self) -> Option<TopicId> {
+        self.topic_id.get().copied()
+    }
+
+    /// Gives the log its topic id and writes it down; it is synced before the first append. Answers false if the
+    /// log already belongs to another topic.
+    pub fn assign_topic_id(&self, id: TopicId) -> Result<bool, LogError> {
+        if let Some(known) = self.topic_id.get() {
+            return Ok(*known == id);
+        }
+        checkpoint::write_topic_id(&self.dir(), id)?;
+        self.metadata_synced.store(false, Ordering::Release);
+        Ok(*self.topic_id.get_or_init(|| id) == id)
+    }
+
+    /// The newest leader epoch of the log.
+    pub fn latest_epoch(&self) -> Option<LeaderEpoch> {
+        self.read_epochs(LeaderEpochs::latest)
+    }
+
+    /// The epoch that wrote `offset`.
+    pub fn epoch_for_offset(&self, offset: Offset) -> Option<LeaderEpoch> {
+        self.read_epochs(|epochs| epochs.epoch_for_offset(offset))
+    }
+
+    /// The epoch of the log's first record, if that is known.
+    pub fn earliest_epoch(&self) -> Option<LeaderEpoch> {
+        let start = self.log_start_offset();
+        self.read_epochs(LeaderEpochs::earliest).filter(|(_, first)| *first <= start).map(|(epoch, _)| epoch)
+    }
+
+    /// The end of `epoch`; see [`LeaderEpochs::end_offset_for_epoch`].
+    pub fn end_offset_for_epoch(&self, epoch: LeaderEpoch) -> (LeaderEpoch, Offset) {
+        let end = self.end_offset();
+        self.read_epochs(|epochs| epochs.end_offset_for_epoch(epoch, end))
+    }
+
+    /// Notes that `epoch` begins at `start`, as a new leader does at its log's end.
+    ///
+    /// Written down at the next flush, checkpoint or stop: an epoch without records may be lost without harm.
+    pub fn assign_epoch(&self, epoch: LeaderEpoch, start: Offset) {
+        self.change_epochs(|epochs| epochs.assign(epoch, start));
+    }
+
+    /// Makes everything durable that is published now.
+    pub fn flush(&self) -> Result<(), LogError> {
+        self.flush_to(self.end_offset())
+    }
+
+    /// Makes all segments but the active one durable.
+    pub fn flush_sealed(&self) -> Result<(), LogError> {
+        self.flush_queued.store(false, Ordering::Release);
+        let active = self.active().base();
+        self.flush_to(active)
+    }
+
+    fn flush_to(&self, up_to: Offset) -> Result<(), LogError> {
+        self.ensure_online()?;
+        self.save_epochs()?;
+        let _one_at_a_time = self.flushing.lock().expect("this lock is never held across a panic");
+        let from = self.recovery_point();
+        if up_to <= from {
+            return Ok(());
+        }
+        let segments = self.segments.load_full();
+        let active = segments.len() - 1;
+        for (n, segment) in segments.iter().enumerate() {
+            let next_base = segments.get(n + 1).map_or(Offset(i64::MAX), |next| next.base());
+            if next_base <= from || segment.base() >= up_to {
+                continue;
+            }
+            self.guard(segment.sync())?;
+            if n != active {
+                self.guard(segment.sync_indexes())?;
+            }
+        }
+        if self.files_changed.swap(false, Ordering::AcqRel) {
+            let dir = self.dir();
+            self.guard(snapshots::sync_latest(&dir))?;
+            self.guard(disk::sync_dir(&dir))?;
+        }
+        self.recovery_point.fetch_max(up_to.0, Ordering::AcqRel);
+        self.last_flush.store(self.context.clock.wall().0, Ordering::Release);
+        Ok(())
+    }
+
+    /// When the oldest unflushed record could have been written, if there is one.
+    pub fn dirty_since(&self) -> Option<Millis> {
+        let dirty = self.recovery_point() < self.end_offset();
+        dirty.then(|| Millis(self.last_flush.load(Ordering::Acquire)))
+    }
+
+    /// Records that are not known to be on disk.
+    pub fn unflushed_records(&self) -> i64 {
+        self.end_offset() - self.recovery_point()
+    }
+
+    /// Writes index entries that only memory holds, so that they need not be rebuilt nor kept.
+    pub fn save_indexes(&self) -> Result<(), LogError> {
+        let active = self.active();
+        if active.offset_index.unsaved() + active.time_index.unsaved() > 0 {
+            self.guard(active.save_indexes())?;
+        }
+        Ok(())
+    }
+
+    /// Writes everything that lets the next start do without recovery: indexes, producer snapshot, synced data.
+    pub fn close(&self) -> Result<(), LogError> {
+        self.finish()?;
+        self.sync_metadata()?;
+        self.flush()?;
+        self.active().sync_indexes()?;
+        self.seal_off();
+        Ok(())
+    }
+
+    /// The part of [`Log::close`] that waits for no disk; the caller syncs the whole file system and then calls
+    /// [`Log::seal_off`].
+    pub(super) fn finish(&self) -> Result<(), LogError> {
+        self.ensure_online()?;
+        let mut writer = self.lock_writer();
+        self.guard(self.active().seal())?;
+        self.guard(self.snapshot(&mut writer))?;
+        let entries = self.read_epochs(|epochs| epochs.entries().to_vec());
+        if self.epochs_dirty.swap(false, Ordering::AcqRel) {
+            let path = self.dir().join(checkpoint::LEADER_EPOCH);
+            self.guard(checkpoint::write_epochs_unsynced(&path, &entries))?;
+        }
+        drop(writer);
+        Ok(())
+    }
+
+    /// Takes a finished log out of service; everything it holds is on disk.
+    pub(super) fn seal_off(&self) {
+        self.recovery_point.fetch_max(self.end_offset().0, Ordering::AcqRel);
+        self.fail("it was closed");
+        self.segments.load().iter().for_each(|segment| segment.close_files());
+    }
+
+    /// Puts the log out of service; every later operation that writes answers `reason`.
+    pub fn fail(&self, reason: &str) {
+        let _ = self.failure.set(reason.into());
+    }
+
+    /// Why the log is out of service, if it is.
+    pub fn failure(&self) -> Option<Arc<str>> {
+        self.failure.get().cloned()
+    }
+
+    /// An error if the log is out of service.
+    pub fn ensure_online(&self) -> Result<(), LogError> {
+        match self.failure.get() {
+            None => Ok(()),
+            Some(reason) => Err(LogError::Offline { partition: self.partition.clone(), reason: reason.clone() }),
+        }
+    }
+
+    /// Makes the topic id durable, and the leader epochs.
+    pub fn sync_metadata(&self) -> Result<(), LogError> {
+        if !self.metadata_synced.load(Ordering::Acquire) {
+            let dir = self.dir();
+            let path = dir.join(checkpoint::PARTITION_METADATA);
+            if self.topic_id().is_some() {
+                let synced = std::fs::File::open(&path).and_then(|file| file.sync_all());
+                self.guard(synced.map_err(LogError::io("sync", &path)))?;
+            }
+            self.guard(disk::sync_dir(&dir))?;
+            self.guard(dir.parent().map_or(Ok(()), disk::sync_dir))?;
+            self.metadata_synced.store(true, Ordering::Release);
+        }
+        Ok(())
+    }
+
+    /// Writes the leader epochs if they have changed.
+    pub fn save_epochs(&self) -> Result<(), LogError> {
+        if self.epochs_dirty.swap(false, Ordering::AcqRel) {
+            let entries = self.read_epochs(|epochs| epochs.entries().to_vec());
+            let path = self.dir().join(checkpoint::LEADER_EPOCH);
+            self.guard(checkpoint::write_epochs(&path, &entries))?;
+        }
+        Ok(())
+    }
+
+    /// As [`Log::save_epochs`], where the newest epoch has records; one without may be lost without harm, and after a
+    /// start every log has one.
+    pub(super) fn save_used_epochs(&self) -> Result<(), LogError> {
+        let end = self.end_offset();
+        match self.read_epochs(|epochs| epochs.entries().last().is_some_and(|(_, start)| *start < end)) {
+            true => self.save_epochs(),
+            false => Ok(()),
+        }
+    }
+
+    /// A failed disk takes the log out of service; other errors pass.
+    pub(super) fn guard<T>(&self, result: Result<T, LogError>) -> Result<T, LogError> {
+        if let Err(error) = &result
+            && error.is_disk_failure()
+        {
+            self.fail(&error.to_string());
+            self.disk_failed.store(true, Ordering::Release);
+            self.context.disk_failed.store(true, Ordering::Release);
+            self.context.work.wake();
+        }
+        result
+    }
+
+    /// Whether the log is out of service because of its disk.
+    pub fn disk_failed(&self) -> bool {
+        self.disk_failed.load(Ordering::Acquire)
+    }
+
+    /// The base offset of the oldest segment.
+    pub fn first_segment_base(&self) -> Offset {
+        self.segments.load()[0].base()
+    }
+
+    /// Forgets producers that were silent for too long.
+    pub fn expire_producers(&self, now: Millis) {
+        self.lock_writer().producers.expire(now);
+    }
+
+    /// The producers whose state the log keeps, for DescribeProducers.
+    pub fn producers(&self) -> Vec<ProducerEntry> {
+        self.lock_writer().producers.entries()
+    }
+
+    /// Begins to verify that a producer's transaction is known to its coordinator (KIP-890).
+    pub fn begin_verification(
+        &self,
+        id: ProducerId,
+        epoch: ProducerEpoch,
+        base_sequence: i32,
+        supports_epoch_bump: bool,
+    ) -> Result<Option<VerificationGuard>, ProducerError> {
+        let now = self.context.clock.wall();
+        self.lock_writer().producers.begin_verification(id, epoch, base_sequence, supports_epoch_bump, now)
+    }
+
+    pub(super) fn active(&self) -> Arc<Segment> {
+        self.segments.load().last().expect("a log always has a segment").clone()
+    }
+
+    pub(super) fn lock_writer(&self) -> MutexGuard<'_, Writer> {
+        self.writer.lock().expect("a panic while appending leaves the log unusable")
+    }
+
+    pub(super) fn lower_recovery_point(&self, offset: Offset) {
+        self.recovery_point.fetch_min(offset.0, Ordering::AcqRel);
+    }
+
+    pub(super) fn read_epochs<T>(&self, read: impl FnOnce(&LeaderEpochs) -> T) -> T {
+        read(&self.epochs.read().expect("this lock is never held across a panic"))
+    }
+
+    pub(super) fn change_epochs(&self, change: impl FnOnce(&mut LeaderEpochs) -> bool) -> bool {
+        let changed = change(&mut self.epochs.write().expect("this lock is never held across a panic"));
+        if changed {
+            self.epochs_dirty.store(true, Ordering::Release);
+        }
+        changed
+    }
+}
+
+impl std::fmt::Debug for Log {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (start, end) = (self.log_start_offset(), self.end_offset());
+        write!(f, "Log({}, {start} to {end})", self.partition)
+    }
+}
+
+/// By how much a segment rolls before `segment.ms`, so that the segments of many partitions do not all roll at once:
+/// spread over the configured jitter by the partition and the base offset.
+pub(super) fn roll_jitter(partition: &TopicPartition, base: Offset, config: &TopicConfig) -> Millis {
+    let range = config.segment_jitter_ms.min(config.max_segment_ms());
+    if range <= 0 {
+        return Millis(0);
+    }
+    let mut hasher = DefaultHasher::new();
+    (partition, base).hash(&mut hasher);
+    Millis((hasher.finish() % range as u64) as i64)
+}

@@ -1,0 +1,145 @@
+//! Reading: by offset, by time, and which transactions of a stretch were aborted.
+
+use std::sync::Arc;
+
+use crate::protocol::batch::BatchRef;
+use crate::protocol::compression::Decompressor;
+use crate::types::{FileRange, LeaderEpoch, Millis, Offset};
+
+use super::LogError;
+use super::names::FileKind;
+use super::partition_log::Log;
+use super::scan::{Located, Scanner};
+use super::segment::Segment;
+use super::txn_index::AbortedTxn;
+
+/// The answer to a read.
+#[derive(Clone, Debug, Default)]
+pub struct LogRead {
+    /// Whole batches; `None` if there are none below the upper bound or within the budget.
+    pub range: Option<FileRange>,
+    /// The base offset of the first batch, which may lie before the offset asked for.
+    pub first_batch_base: Offset,
+}
+
+/// A record found by its time.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct TimestampedOffset {
+    pub timestamp: Millis,
+    pub offset: Offset,
+    /// The epoch of the batch that holds the record.
+    pub leader_epoch: LeaderEpoch,
+}
+
+impl Log {
+    /// Whole batches from the one that contains `offset`, at most `max_bytes` long, of which every record is before
+    /// `upper`. With `min_one` the first batch is returned even if it is larger.
+    pub fn read(&self, offset: Offset, max_bytes: usize, upper: Offset, min_one: bool) -> Result<LogRead, LogError> {
+        let end = self.end_offset();
+        self.check_range(offset, end)?;
+        let upper = upper.min(end);
+        if offset >= upper {
+            return Ok(LogRead { range: None, first_batch_base: offset });
+        }
+        let segments = self.segments.load_full();
+        let holder = segments.partition_point(|segment| segment.base() <= offset).saturating_sub(1);
+        for segment in &segments[holder..] {
+            if segment.base() >= upper {
+                break;
+            }
+            let found = segment.read(offset, max_bytes, upper, min_one);
+            let Some(slice) = self.settle(offset, found)? else { continue };
+            let range = FileRange { file: slice.file, position: slice.position, len: slice.len };
+            return Ok(LogRead { range: (slice.len > 0).then_some(range), first_batch_base: slice.first_base });
+        }
+        Ok(LogRead { range: None, first_batch_base: offset })
+    }
+
+    /// The first record that is not before `timestamp`.
+    pub fn offset_for_timestamp(&self, timestamp: Millis) -> Result<Option<TimestampedOffset>, LogError> {
+        let start = self.log_start_offset();
+        for segment in self.segments.load_full().iter() {
+            if segment.largest()?.timestamp < timestamp {
+                continue;
+            }
+            let mut scanner = segment.scan_for_timestamp(timestamp, start)?;
+            while let Some(batch) = scanner.next_good()? {
+                if batch.header.max_timestamp < timestamp || batch.header.last_offset() < start {
+                    continue;
+                }
+                let wanted = |offset: Offset, at: Millis| offset >= start && at >= timestamp;
+                if let Some(found) = find_record(&mut scanner, &batch, wanted)? {
+                    return Ok(Some(found));
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// The first record that has the largest timestamp of the log.
+    pub fn max_timestamp_offset(&self) -> Result<Option<TimestampedOffset>, LogError> {
+        let segments = self.segments.load_full();
+        let mut latest: Option<(&Arc<Segment>, Millis)> = None;
+        for segment in segments.iter() {
+            let largest = segment.largest()?.timestamp;
+            if latest.is_none_or(|(_, timestamp)| largest > timestamp) {
+                latest = Some((segment, largest));
+            }
+        }
+        let Some((segment, timestamp)) = latest else { return Ok(None) };
+        let Some(batch) = segment.locate(segment.largest()?.offset)? else { return Ok(None) };
+        let mut scanner = segment.scanner(batch.position, batch.end(), batch.header.total_len())?;
+        find_record(&mut scanner, &batch, |_, at| at == timestamp)
+    }
+
+    /// Aborted transactions with records from `from` to before `upper`, in the order of their markers.
+    pub fn aborted_transactions(&self, from: Offset, upper: Offset) -> Result<Vec<AbortedTxn>, LogError> {
+        let segments = self.segments.load_full();
+        let holder = segments.partition_point(|segment| segment.base() <= from).saturating_sub(1);
+        let mut found = Vec::new();
+        for segment in &segments[holder..] {
+            if segment.txn_index.collect(&segment.path(FileKind::TxnIndex), from, upper, &mut found)? {
+                break;
+            }
+        }
+        Ok(found)
+    }
+
+    fn check_range(&self, asked: Offset, end: Offset) -> Result<(), LogError> {
+        let start = self.log_start_offset();
+        if asked < start || asked > end {
+            return Err(LogError::OffsetOutOfRange { asked, start, end });
+        }
+        Ok(())
+    }
+
+    /// A read that failed because retention removed the segment meanwhile is a read before the log's start.
+    fn settle<T>(&self, asked: Offset, found: Result<T, LogError>) -> Result<T, LogError> {
+        if found.is_err() {
+            self.ensure_online()?;
+            self.check_range(asked, self.end_offset())?;
+        }
+        found
+    }
+}
+
+fn find_record(
+    scanner: &mut Scanner,
+    batch: &Located,
+    wanted: impl Fn(Offset, Millis) -> bool,
+) -> Result<Option<TimestampedOffset>, LogError> {
+    let bytes = scanner.batch_bytes(batch)?;
+    let header = batch.header;
+    let invalid = |reason: String| scanner.damaged(header.base_offset, reason);
+    Decompressor::on_this_thread(|decompressor| {
+        let records = BatchRef { header, bytes: &bytes }.records(decompressor);
+        for record in records.map_err(|error| invalid(error.to_string()))? {
+            let record = record.map_err(|error| invalid(error.to_string()))?;
+            let (offset, timestamp) = (header.offset_of(&record), header.timestamp_of(&record));
+            if wanted(offset, timestamp) {
+                return Ok(Some(TimestampedOffset { timestamp, offset, leader_epoch: header.leader_epoch }));
+            }
+        }
+        Ok(None)
+    })
+}

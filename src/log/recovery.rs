@@ -1,0 +1,470 @@
+//! Opening a log: leftovers of interrupted work, segments, the torn tail, indexes, producer states.
+//!
+//! Data before the recovery point is trusted, what lies behind it is walked and checked. Only bytes behind the last
+//! good batch of the last segment are cut. Anything wrong before good data takes the log offline as it is: a human
+//! or a replica can mend it, a cut could not be undone.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::protocol::batch::BatchRef;
+use crate::types::Offset;
+
+use super::append::AppendOrigin;
+use super::leader_epochs::LeaderEpochs;
+use super::names::{FileKind, FileState, file_path, parse_file_name};
+use super::offset_index::OffsetEntry;
+use super::partition_log::{Log, LogContext, LogOptions, LogParts, roll_jitter};
+use super::producer_state::{AppendContext, ProducerAppend, ProducerStates};
+use super::resync;
+use super::scan::{Located, SEEK_WINDOW_BYTES, Scanner, Step, WALK_WINDOW_BYTES};
+use super::segment::{FileSizes, LogPath, RELATIVE_OFFSET_MAX, Segment, log_path};
+use super::sparse_index::Entry;
+use super::time_index::TimeEntry;
+use super::txn_index::AbortedTxn;
+use super::writer::{Writer, marker_of};
+use super::{LogError, checkpoint, disk, snapshots};
+
+impl Log {
+    /// Opens the log in `options.dir`, which exists, and recovers it if need be.
+    pub fn open(options: &LogOptions, context: Arc<LogContext>) -> Result<Arc<Log>, LogError> {
+        let files = settle_leftovers(&options.dir)?;
+        let topic_id = checkpoint::read_topic_id(&options.dir)?;
+        let known_epochs = checkpoint::read_epochs(&options.dir.join(checkpoint::LEADER_EPOCH))?;
+        let mut loader = Loader {
+            path: log_path(&options.dir),
+            files,
+            options,
+            context: &context,
+            segments: Vec::new(),
+            epochs: LeaderEpochs::from_entries(known_epochs.clone()),
+            producers: ProducerStates::new(context.producer_rules),
+            recovered: false,
+        };
+        loader.load_segments()?;
+        let end = loader.load_records()?;
+        let (start, end) = loader.settle_start(end)?;
+        loader.epochs.truncate_end(end);
+        loader.epochs.truncate_start(start);
+        let last_snapshot = loader.settle_snapshots(end)?;
+        let Loader { path, segments, epochs, producers, .. } = loader;
+        let recovery_point = if options.clean { end } else { options.recovery_point.min(end) };
+        let writer = Writer { producers, last_snapshot };
+        let epochs_dirty = epochs.entries() != known_epochs;
+        let parts = LogParts { path, segments, start, end, recovery_point, epochs, epochs_dirty, writer, topic_id };
+        Ok(Log::assemble(options, context.clone(), parts))
+    }
+}
+
+struct Loader<'o> {
+    options: &'o LogOptions,
+    context: &'o Arc<LogContext>,
+    path: Arc<LogPath>,
+    /// What was found in the directory.
+    files: Vec<FoundFile>,
+    segments: Vec<Arc<Segment>>,
+    epochs: LeaderEpochs,
+    producers: ProducerStates,
+    /// Something was walked and may have changed.
+    recovered: bool,
+}
+
+impl Loader<'_> {
+    /// Finds the segments' files; missing or malformed indexes of checked segments are rebuilt.
+    fn load_segments(&mut self) -> Result<(), LogError> {
+        let dir = &self.options.dir;
+        let mut sizes: BTreeMap<Offset, (FileSizes, [bool; 3])> = BTreeMap::new();
+        for &(base, kind, state, len) in &self.files {
+            if state != FileState::Live || kind == FileKind::Snapshot {
+                continue;
+            }
+            let (sizes, found) = sizes.entry(base).or_default();
+            match kind {
+                FileKind::Log => (sizes.log, found[0]) = (len, true),
+                FileKind::OffsetIndex => (sizes.offset_index, found[1]) = (len, true),
+                FileKind::TimeIndex => (sizes.time_index, found[2]) = (len, true),
+                FileKind::TxnIndex => sizes.txn_index = len,
+                FileKind::Snapshot => {}
+            }
+        }
+        let orphans: Vec<Offset> = sizes.iter().filter(|(_, (_, found))| !found[0]).map(|(base, _)| *base).collect();
+        for base in orphans {
+            tracing::warn!(partition = %self.options.partition, %base, "removing index files that have no log file");
+            remove_segment_files(dir, base)?;
+            sizes.remove(&base);
+        }
+        let bases: Vec<Offset> = sizes.keys().copied().collect();
+        for (n, (base, (sizes, found))) in sizes.into_iter().enumerate() {
+            let next = bases.get(n + 1).copied();
+            let segment = self.segment(base, sizes, next.unwrap_or(base));
+            let usable = found[1] && found[2] && indexes_plausible(&segment, sizes)?;
+            if usable {
+                segment.offset_index.note_exact();
+                segment.time_index.note_exact();
+            }
+            if !self.is_unchecked(next) && !usable {
+                tracing::warn!(partition = %self.options.partition, %base, "rebuilding missing or malformed indexes");
+                rebuild_indexes(&segment, self.options.config.index_interval_bytes as u64)?;
+            }
+            self.segments.push(Arc::new(segment));
+        }
+        Ok(())
+    }
+
+    /// Whether the segment that ends at `next` (the last one: `None`) has to be walked.
+    fn is_unchecked(&self, next: Option<Offset>) -> bool {
+        !self.options.clean && next.is_none_or(|next| next > self.options.recovery_point)
+    }
+
+    /// Walks what is not known to be good, and brings producer states to the end. Answers the log's end.
+    fn load_records(&mut self) -> Result<Offset, LogError> {
+        if self.segments.is_empty() {
+            return self.create_first(self.options.log_start.max(Offset::ZERO));
+        }
+        let bases: Vec<Offset> = self.segments.iter().map(|segment| segment.base()).collect();
+        let next = |n: usize| bases.get(n + 1).copied();
+        let checked = (0..bases.len()).take_while(|n| !self.is_unchecked(next(*n))).count();
+        let walk_from = bases.get(checked).copied().unwrap_or(Offset(i64::MAX));
+        if checked == bases.len() {
+            let last = self.segments[checked - 1].clone();
+            self.find_end(&last)?;
+        }
+        let replay_from = self.load_snapshot(walk_from)?;
+        for n in 0..checked {
+            let segment = self.segments[n].clone();
+            if segment.next_offset() > replay_from {
+                self.replay(&segment, replay_from)?;
+            }
+        }
+        for n in checked..bases.len() {
+            self.recovered = true;
+            self.walk(&self.segments[n].clone(), replay_from, n + 1 == bases.len())?;
+        }
+        Ok(self.segments.last().expect("checked above").next_offset())
+    }
+
+    /// Takes the newest readable snapshot at or before `limit`; answers from where records are to be replayed.
+    fn load_snapshot(&mut self, limit: Offset) -> Result<Offset, LogError> {
+        for offset in self.found_snapshots().into_iter().rev().filter(|offset| *offset <= limit) {
+            if snapshots::load(&self.options.dir, offset, &mut self.producers, self.context.clock.wall())? {
+                return Ok(offset);
+            }
+        }
+        Ok(self.options.log_start)
+    }
+
+    /// Replays a checked segment's batches from `from` into the producer states.
+    fn replay(&mut self, segment: &Segment, from: Offset) -> Result<(), LogError> {
+        let Some(first) = segment.locate(from)? else { return Ok(()) };
+        let mut scanner = segment.scanner(first.position, segment.size(), WALK_WINDOW_BYTES)?;
+        while let Some(batch) = scanner.next_good()? {
+            replay_batch(&mut self.producers, &mut scanner, &batch)?;
+        }
+        self.producers.set_end_offset(segment.next_offset());
+        Ok(())
+    }
+
+    /// Checks every batch of a segment and builds its indexes again. In the last segment a torn tail is cut.
+    fn walk(&mut self, segment: &Segment, replay_from: Offset, last: bool) -> Result<(), LogError> {
+        segment.clear_indexes()?;
+        let size = segment.size();
+        let mut scanner = segment.scanner(0, size, WALK_WINDOW_BYTES)?;
+        let mut next = segment.base();
+        let broken = loop {
+            let batch = match scanner.step()? {
+                Step::End => break None,
+                Step::Broken(reason) => break Some(Fault { position: scanner.position(), intact: false, reason }),
+                Step::Batch(batch) => batch,
+            };
+            if let Some(fault) = fault(&mut scanner, &batch, segment.base(), next)? {
+                break Some(fault);
+            }
+            self.accept(segment, &mut scanner, &batch, replay_from)?;
+            next = batch.header.next_offset();
+        };
+        let mut good = size;
+        if let Some(fault) = broken {
+            good = fault.position;
+            self.settle_damage(segment, &scanner, fault, next, last)?;
+        }
+        segment.publish(good, next);
+        segment.seal()
+    }
+
+    fn accept(
+        &mut self,
+        segment: &Segment,
+        scanner: &mut Scanner,
+        batch: &Located,
+        replay_from: Offset,
+    ) -> Result<(), LogError> {
+        let (header, interval) = (&batch.header, self.options.config.index_interval_bytes as u64);
+        let len = header.total_len() as u64;
+        segment.note_batch(batch.position, len, header.last_offset(), header.max_timestamp, interval)?;
+        if self.epochs.latest().is_none_or(|latest| header.leader_epoch > latest) {
+            self.epochs.assign(header.leader_epoch, header.base_offset);
+        }
+        if header.last_offset() >= replay_from
+            && let Some(txn) = replay_batch(&mut self.producers, scanner, batch)?
+        {
+            segment.txn_index.append(&segment.path(FileKind::TxnIndex), &txn)?;
+        }
+        Ok(())
+    }
+
+    /// Cuts a torn tail; refuses to open where good data would be cut off.
+    fn settle_damage(
+        &self,
+        segment: &Segment,
+        scanner: &Scanner,
+        fault: Fault,
+        next: Offset,
+        last: bool,
+    ) -> Result<(), LogError> {
+        let Fault { position, intact, reason } = fault;
+        let path = segment.path(FileKind::Log);
+        let later_data = !last && self.segments.iter().any(|later| later.base() > segment.base() && later.size() > 0);
+        let good = resync::find_good_batch(&segment.file()?, &path, position, segment.size(), next)?;
+        if later_data || intact || good.is_some() {
+            return Err(scanner.damaged_at(position, next, reason));
+        }
+        let cut = segment.size() - position;
+        tracing::warn!(file = %path.display(), offset = %next, bytes = cut, %reason, "cutting an incomplete tail");
+        segment.file()?.set_len(position).map_err(LogError::io("truncate", &path))
+    }
+
+    /// Finds the end of a last segment that is known to be good.
+    fn find_end(&self, segment: &Segment) -> Result<(), LogError> {
+        let entry = segment.offset_index.last(&|| segment.index_file())?;
+        let position = entry.map_or(0, |entry: OffsetEntry| u64::from(entry.position));
+        let mut scanner = segment.scanner(position, segment.size(), SEEK_WINDOW_BYTES)?;
+        let mut next = segment.base();
+        while let Some(batch) = next_in_place(&mut scanner, segment.base(), next)? {
+            next = batch.header.next_offset();
+        }
+        segment.publish(segment.size(), next);
+        Ok(())
+    }
+
+    /// Agrees on where the log starts. A log that ends before its start has lost its files: it goes on at its start.
+    fn settle_start(&mut self, end: Offset) -> Result<(Offset, Offset), LogError> {
+        let wanted = self.options.log_start;
+        if end >= wanted {
+            return Ok((wanted.max(self.segments[0].base()), end));
+        }
+        tracing::warn!(partition = %self.options.partition, %end, start = %wanted,
+            "the log ends before its recorded start; its segments are set aside and it goes on at the start");
+        for segment in std::mem::take(&mut self.segments) {
+            segment.mark_deleted()?;
+        }
+        self.epochs.clear();
+        self.producers.restart_at(wanted);
+        let end = self.create_first(wanted)?;
+        Ok((wanted, end))
+    }
+
+    fn create_first(&mut self, base: Offset) -> Result<Offset, LogError> {
+        let jitter = roll_jitter(&self.options.partition, base, &self.options.config);
+        let now = self.context.clock.wall();
+        let segment = Segment::create(&self.path, &self.context.cache, base, now, jitter)?;
+        self.producers.set_end_offset(base);
+        self.segments.push(Arc::new(segment));
+        Ok(base)
+    }
+
+    /// Removes snapshots that belong to nothing and, after a recovery, writes the one at the end.
+    fn settle_snapshots(&mut self, end: Offset) -> Result<Offset, LogError> {
+        let dir = &self.options.dir;
+        let bases: Vec<Offset> = self.segments.iter().map(|segment| segment.base()).collect();
+        let found = self.found_snapshots();
+        for offset in found.iter().filter(|offset| **offset > end) {
+            snapshots::remove(dir, *offset)?;
+        }
+        self.producers.set_end_offset(end);
+        self.producers.expire(self.context.clock.wall());
+        let needed = self.recovered && end > bases[0];
+        if !needed && found.is_empty() {
+            return Ok(bases[0]);
+        }
+        if needed {
+            snapshots::write(dir, end, &self.producers)?;
+        }
+        snapshots::remove_strays(dir, &bases)?;
+        Ok(snapshots::list(dir)?.last().copied().unwrap_or(bases[0]))
+    }
+
+    /// The offsets of the snapshots that were found, ascending.
+    fn found_snapshots(&self) -> Vec<Offset> {
+        let snapshots =
+            self.files.iter().filter(|(_, kind, state, _)| (*kind, *state) == (FileKind::Snapshot, FileState::Live));
+        snapshots.map(|(offset, ..)| *offset).collect()
+    }
+
+    fn segment(&self, base: Offset, sizes: FileSizes, next: Offset) -> Segment {
+        let jitter = roll_jitter(&self.options.partition, base, &self.options.config);
+        Segment::with(&self.path, &self.context.cache, base, sizes, next, self.context.clock.wall(), jitter)
+    }
+}
+
+/// Where the good part of a file ends, and why.
+struct Fault {
+    position: u64,
+    /// The bytes there are a whole batch with a right checksum: no torn write leaves that, whatever its offsets say.
+    intact: bool,
+    reason: String,
+}
+
+/// What is wrong with a whole batch, if anything is.
+fn fault(scanner: &mut Scanner, batch: &Located, base: Offset, next: Offset) -> Result<Option<Fault>, LogError> {
+    let intact = scanner.checksum_valid(batch)?;
+    let reason = match misplaced(batch, base, next) {
+        Some(reason) => reason,
+        None if intact => return Ok(None),
+        None => "the batch's checksum does not match".to_string(),
+    };
+    Ok(Some(Fault { position: batch.position, intact, reason }))
+}
+
+/// What is wrong with a batch's offsets in the segment of `base`, where `next` is due.
+fn misplaced(batch: &Located, base: Offset, next: Offset) -> Option<String> {
+    let (first, delta) = (batch.header.base_offset, batch.header.last_offset_delta);
+    let room = RELATIVE_OFFSET_MAX - (first - base).max(0);
+    if first < next {
+        Some(format!("a batch begins at offset {first} where {next} or a later one is due"))
+    } else if delta < 0 || i64::from(delta) > room || first.0.checked_add(i64::from(delta) + 1).is_none() {
+        Some(format!("a batch ends {delta} offsets behind {first}, which is no place in the segment of {base}"))
+    } else {
+        None
+    }
+}
+
+/// The next batch of a file that is known to be good; one that is out of place is damage.
+fn next_in_place(scanner: &mut Scanner, base: Offset, next: Offset) -> Result<Option<Located>, LogError> {
+    let Some(batch) = scanner.next_good()? else { return Ok(None) };
+    match misplaced(&batch, base, next) {
+        None => Ok(Some(batch)),
+        Some(reason) => Err(scanner.damaged_at(batch.position, batch.header.base_offset, reason)),
+    }
+}
+
+/// Brings one batch into the producer states; answers the transaction it aborts.
+pub(super) fn replay_batch(
+    producers: &mut ProducerStates,
+    scanner: &mut Scanner,
+    batch: &Located,
+) -> Result<Option<AbortedTxn>, LogError> {
+    let header = batch.header;
+    if !header.has_producer_id() {
+        return Ok(None);
+    }
+    let marker = match header.is_control() {
+        true => marker_of(&BatchRef { header, bytes: &scanner.batch_bytes(batch)? })?,
+        false => None,
+    };
+    let mut append = ProducerAppend::default();
+    producers.check(&mut append, &header, marker.as_ref(), AppendContext::new(AppendOrigin::Replication))?;
+    Ok(producers.commit(append, header.next_offset()).first().and_then(AbortedTxn::of))
+}
+
+/// Whether the indexes of a segment that is not walked can be what was once written.
+fn indexes_plausible(segment: &Segment, sizes: FileSizes) -> Result<bool, LogError> {
+    if !sizes.offset_index.is_multiple_of(OffsetEntry::SIZE as u64)
+        || !sizes.time_index.is_multiple_of(TimeEntry::SIZE as u64)
+    {
+        return Ok(false);
+    }
+    let position = segment.offset_index.last(&|| segment.index_file())?.map_or(0, |last| last.position);
+    Ok(u64::from(position) < sizes.log.max(1))
+}
+
+/// Builds the indexes of good data again.
+pub(super) fn rebuild_indexes(segment: &Segment, interval: u64) -> Result<(), LogError> {
+    segment.clear_sparse_indexes();
+    let mut scanner = segment.scanner(0, segment.size(), WALK_WINDOW_BYTES)?;
+    let mut next = segment.base();
+    while let Some(batch) = next_in_place(&mut scanner, segment.base(), next)? {
+        let header = &batch.header;
+        let len = header.total_len() as u64;
+        next = header.next_offset();
+        segment.note_batch(batch.position, len, header.last_offset(), header.max_timestamp, interval)?;
+    }
+    segment.seal()
+}
+
+/// A file of a log: its base offset, what it is, and its length.
+type FoundFile = (Offset, FileKind, FileState, u64);
+
+fn list_files(dir: &Path) -> Result<Vec<FoundFile>, LogError> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(dir).map_err(LogError::io("list", dir))? {
+        let entry = entry.map_err(LogError::io("list", dir))?;
+        let Some((base, kind, state)) = entry.file_name().to_str().and_then(parse_file_name) else { continue };
+        let meta = entry.metadata().map_err(LogError::io("stat", entry.path()))?;
+        if meta.is_file() {
+            files.push((base, kind, state, meta.len()));
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+/// Finishes or discards what an interrupted cleaning or deletion left behind. Answers the files that there are then.
+fn settle_leftovers(dir: &Path) -> Result<Vec<FoundFile>, LogError> {
+    let files = list_files(dir)?;
+    if files.iter().all(|(_, _, state, _)| *state == FileState::Live) {
+        return Ok(files);
+    }
+    let in_state = |wanted: FileState| files.iter().filter(move |(_, _, state, _)| *state == wanted);
+    let first_cleaned = in_state(FileState::Cleaned).map(|(base, ..)| *base).min();
+    let discarded = in_state(FileState::Deleted)
+        .chain(in_state(FileState::Cleaned))
+        .chain(in_state(FileState::Swap).filter(|(base, ..)| first_cleaned.is_some_and(|cleaned| *base >= cleaned)));
+    for (base, kind, state, _) in discarded {
+        tracing::info!(dir = %dir.display(), %base, ?kind, ?state, "removing what an interrupted change left behind");
+        disk::remove(&file_path(dir, *base, *kind, *state))?;
+    }
+    let swaps: Vec<_> = in_state(FileState::Swap)
+        .filter(|(base, ..)| first_cleaned.is_none_or(|cleaned| *base < cleaned))
+        .copied()
+        .collect();
+    let Some(first) = swaps.iter().map(|(base, ..)| *base).min() else { return list_files(dir) };
+    let mut end = first;
+    for (base, kind, ..) in swaps.iter().filter(|(_, kind, ..)| *kind == FileKind::Log) {
+        end = end.max(swap_end(&file_path(dir, *base, *kind, FileState::Swap), *base)?);
+    }
+    for (base, kind, ..) in in_state(FileState::Live).filter(|(base, ..)| *base >= first && *base < end) {
+        disk::remove(&file_path(dir, *base, *kind, FileState::Live))?;
+    }
+    for (base, kind, ..) in swaps {
+        let (from, to) = [FileState::Swap, FileState::Live].map(|state| file_path(dir, base, kind, state)).into();
+        tracing::info!(file = %to.display(), "finishing an interrupted replacement");
+        fs::rename(&from, &to).map_err(LogError::io("rename", &from))?;
+    }
+    disk::sync_dir(dir)?;
+    list_files(dir)
+}
+
+/// The offset behind the last batch of a file that is to replace others.
+fn swap_end(path: &Path, base: Offset) -> Result<Offset, LogError> {
+    let file = disk::open(path)?;
+    let size = file.metadata().map_err(LogError::io("stat", path))?.len();
+    let mut scanner = Scanner::new(Arc::new(file), path.to_path_buf(), 0, size, WALK_WINDOW_BYTES);
+    let mut end = base;
+    while let Some(batch) = next_in_place(&mut scanner, base, end)? {
+        if !scanner.checksum_valid(&batch)? {
+            let reason = "the batch's checksum does not match".to_string();
+            return Err(scanner.damaged_at(batch.position, batch.header.base_offset, reason));
+        }
+        end = batch.header.next_offset();
+    }
+    Ok(end)
+}
+
+fn remove_segment_files(dir: &Path, base: Offset) -> Result<(), LogError> {
+    for kind in FileKind::OF_SEGMENT {
+        disk::remove(&file_path(dir, base, kind, FileState::Live))?;
+    }
+    Ok(())
+}

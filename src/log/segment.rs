@@ -1,0 +1,489 @@
+//! One segment: a `.log` file with its indexes.
+//!
+//! The append owner writes behind the published size and publishes afterwards, size first, next offset second.
+//! Readers load them in the same order, so that a next offset they see is never behind the size they saw.
+
+use std::fs::File;
+use std::io::IoSlice;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+
+use arc_swap::ArcSwap;
+use bytes::Bytes;
+
+use crate::types::{Millis, Offset};
+
+use super::descriptors::{DescriptorCache, Slot};
+use super::names::{FileKind, FileState, file_path};
+use super::offset_index::{OffsetEntry, OffsetIndex};
+use super::scan::{Located, SEEK_WINDOW_BYTES, Scanner, WALK_WINDOW_BYTES};
+use super::time_index::{TimeEntry, TimeIndex, TimestampOffset};
+use super::txn_index::TxnIndex;
+use super::{LogError, disk};
+
+/// The first bytes of a batch, which the log writes itself: base offset, length, leader epoch.
+pub const PATCHED_BYTES: usize = 16;
+/// Offsets of a segment fit into four bytes relative to its base.
+pub const RELATIVE_OFFSET_MAX: i64 = i32::MAX as i64;
+
+/// The directory of a log, which a rename can change under its segments.
+pub type LogPath = ArcSwap<PathBuf>;
+
+/// A batch ready to be written.
+#[derive(Debug)]
+pub struct BatchWrite {
+    pub head: [u8; PATCHED_BYTES],
+    /// The whole batch; its first [`PATCHED_BYTES`] are not used.
+    pub bytes: Bytes,
+    pub last_offset: Offset,
+    pub max_timestamp: Millis,
+}
+
+/// Whole batches in a segment's log file.
+#[derive(Debug)]
+pub struct Slice {
+    pub file: Arc<File>,
+    pub position: u64,
+    pub len: usize,
+    /// The base offset of the first batch.
+    pub first_base: Offset,
+}
+
+/// A segment of a log.
+#[derive(Debug)]
+pub struct Segment {
+    base: Offset,
+    dir: Arc<LogPath>,
+    cache: Arc<DescriptorCache>,
+    log_slot: Arc<Slot>,
+    offset_slot: Arc<Slot>,
+    time_slot: Arc<Slot>,
+    size: AtomicU64,
+    next_offset: AtomicI64,
+    pub(super) offset_index: OffsetIndex,
+    pub(super) time_index: TimeIndex,
+    pub(super) txn_index: TxnIndex,
+    /// The largest timestamp; `None` until somebody asked the time index.
+    largest: Mutex<Option<TimestampOffset>>,
+    /// The first batch's timestamp, by which the segment's age is counted; `None` until read or written.
+    first_timestamp: Mutex<Option<Millis>>,
+    unindexed_bytes: AtomicU64,
+    created: Millis,
+    jitter: Millis,
+}
+
+/// What is known of a segment's files before they are opened.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct FileSizes {
+    pub log: u64,
+    pub offset_index: u64,
+    pub time_index: u64,
+    pub txn_index: u64,
+}
+
+impl Segment {
+    /// Creates the files of a new segment.
+    pub fn create(
+        dir: &Arc<LogPath>,
+        cache: &Arc<DescriptorCache>,
+        base: Offset,
+        now: Millis,
+        jitter: Millis,
+    ) -> Result<Segment, LogError> {
+        let segment = Segment::with(dir, cache, base, FileSizes::default(), base, now, jitter);
+        let segment = Segment {
+            offset_index: OffsetIndex::empty(),
+            time_index: TimeIndex::empty(),
+            largest: Mutex::new(Some(segment.no_timestamp())),
+            ..segment
+        };
+        for kind in FileKind::OF_SEGMENT {
+            disk::remove(&segment.path(kind))?;
+        }
+        segment.cache.insert(&segment.log_slot, disk::create(&segment.path(FileKind::Log))?);
+        Ok(segment)
+    }
+
+    /// A segment whose files exist; `next_offset` may be corrected later.
+    pub fn with(
+        dir: &Arc<LogPath>,
+        cache: &Arc<DescriptorCache>,
+        base: Offset,
+        sizes: FileSizes,
+        next_offset: Offset,
+        now: Millis,
+        jitter: Millis,
+    ) -> Segment {
+        Segment {
+            base,
+            dir: dir.clone(),
+            cache: cache.clone(),
+            log_slot: Arc::default(),
+            offset_slot: Arc::default(),
+            time_slot: Arc::default(),
+            size: AtomicU64::new(sizes.log),
+            next_offset: AtomicI64::new(next_offset.0),
+            offset_index: OffsetIndex::in_file(sizes.offset_index),
+            time_index: TimeIndex::in_file(sizes.time_index),
+            txn_index: TxnIndex::in_file(sizes.txn_index),
+            largest: Mutex::new(None),
+            first_timestamp: Mutex::new(None),
+            unindexed_bytes: AtomicU64::new(0),
+            created: now,
+            jitter,
+        }
+    }
+
+    /// The offset that names the files.
+    pub fn base(&self) -> Offset {
+        self.base
+    }
+
+    /// Published bytes of the log file.
+    pub fn size(&self) -> u64 {
+        self.size.load(Ordering::Acquire)
+    }
+
+    /// The offset behind the last published batch; for sealed segments at most the next segment's base.
+    pub fn next_offset(&self) -> Offset {
+        Offset(self.next_offset.load(Ordering::Acquire))
+    }
+
+    /// The path of one of the segment's files.
+    pub fn path(&self, kind: FileKind) -> PathBuf {
+        file_path(&self.dir.load(), self.base, kind, FileState::Live)
+    }
+
+    /// The open log file.
+    pub fn file(&self) -> Result<Arc<File>, LogError> {
+        self.cache.get(&self.log_slot, || self.path(FileKind::Log))
+    }
+
+    /// Writes `batches` behind the end, publishes them and indexes them. Nothing is visible if it fails.
+    pub fn append(&self, batches: &[BatchWrite], index_interval_bytes: u64) -> Result<(), LogError> {
+        let Some(last) = batches.last() else { return Ok(()) };
+        let file = self.file()?;
+        let start = self.size();
+        let mut slices: Vec<IoSlice<'_>> = batches
+            .iter()
+            .flat_map(|batch| [IoSlice::new(&batch.head), IoSlice::new(&batch.bytes[PATCHED_BYTES..])])
+            .collect();
+        if let Err(error) = disk::write_all_vectored_at(&file, start, &mut slices) {
+            // What was written must not be taken for data later; if even this fails, recovery cuts it.
+            let _ = file.set_len(start);
+            return Err(LogError::io("write", self.path(FileKind::Log))(error));
+        }
+        let mut position = start;
+        for batch in batches {
+            self.note_batch(position, batch.bytes.len() as u64, batch.last_offset, batch.max_timestamp, {
+                index_interval_bytes
+            })?;
+            position += batch.bytes.len() as u64;
+        }
+        self.publish(position, last.last_offset.next());
+        Ok(())
+    }
+
+    /// Makes everything before `size` and `next_offset` visible.
+    pub fn publish(&self, size: u64, next_offset: Offset) {
+        self.size.store(size, Ordering::Release);
+        self.next_offset.store(next_offset.0, Ordering::Release);
+    }
+
+    /// Updates timestamps and indexes for a batch at `position`.
+    pub fn note_batch(
+        &self,
+        position: u64,
+        len: u64,
+        last_offset: Offset,
+        max_timestamp: Millis,
+        index_interval_bytes: u64,
+    ) -> Result<(), LogError> {
+        if position == 0 {
+            *self.first_timestamp.lock().expect("this lock is never held across a panic") = Some(max_timestamp);
+        }
+        let largest = self.largest()?;
+        if max_timestamp > largest.timestamp {
+            let now_largest = TimestampOffset { timestamp: max_timestamp, offset: last_offset };
+            *self.largest.lock().expect("this lock is never held across a panic") = Some(now_largest);
+        }
+        if self.unindexed_bytes.load(Ordering::Relaxed) > index_interval_bytes {
+            let relative_offset = self.relative(last_offset);
+            self.offset_index.push(OffsetEntry { relative_offset, position: position as u32 });
+            self.index_largest()?;
+            self.unindexed_bytes.store(0, Ordering::Relaxed);
+        }
+        self.unindexed_bytes.fetch_add(len, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Enters the largest timestamp into the time index, as happens with every offset entry and at the end.
+    pub fn index_largest(&self) -> Result<(), LogError> {
+        let largest = self.largest()?;
+        let last = self.time_index.last(&|| self.time_file())?;
+        if largest.timestamp.0 > last.map_or(-1, |last| last.timestamp) {
+            let relative_offset = self.relative(largest.offset);
+            self.time_index.push(TimeEntry { timestamp: largest.timestamp.0, relative_offset });
+        }
+        Ok(())
+    }
+
+    /// The largest timestamp and the last offset of its batch; the timestamp is -1 in an empty segment.
+    pub fn largest(&self) -> Result<TimestampOffset, LogError> {
+        let mut largest = self.largest.lock().expect("this lock is never held across a panic");
+        if let Some(known) = *largest {
+            return Ok(known);
+        }
+        let last = self.time_index.last(&|| self.time_file())?;
+        let found = last.map_or(self.no_timestamp(), |last| TimestampOffset {
+            timestamp: Millis(last.timestamp),
+            offset: self.base + i64::from(last.relative_offset),
+        });
+        *largest = Some(found);
+        Ok(found)
+    }
+
+    /// The time by which retention judges the segment: its largest record timestamp, or else its file's age.
+    pub fn retention_timestamp(&self) -> Result<Millis, LogError> {
+        let largest = self.largest()?.timestamp;
+        if largest.0 >= 0 {
+            return Ok(largest);
+        }
+        let path = self.path(FileKind::Log);
+        let modified =
+            std::fs::metadata(&path).and_then(|meta| meta.modified()).map_err(LogError::io("stat", &path))?;
+        let since = modified.duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+        Ok(Millis(since.as_millis() as i64))
+    }
+
+    /// How long the segment has waited to be rolled: by record timestamps, or by the clock where there are none.
+    pub fn waited_for_roll(&self, now: Millis, incoming: Millis) -> Result<Millis, LogError> {
+        Ok(match self.first_timestamp()? {
+            Some(first) if first.0 >= 0 => incoming - first,
+            _ => now - self.created,
+        })
+    }
+
+    /// By how much this segment rolls earlier than `segment.ms`.
+    pub fn jitter(&self) -> Millis {
+        self.jitter
+    }
+
+    /// The batch that contains `offset`, or the first one behind it.
+    pub fn locate(&self, offset: Offset) -> Result<Option<Located>, LogError> {
+        let size = self.size();
+        let relative = (offset - self.base).clamp(0, i64::from(u32::MAX)) as u32;
+        let entry = self.offset_index.last_where(&|| self.offset_file(), |entry| entry.relative_offset <= relative)?;
+        let position = entry.map_or(0, |entry| u64::from(entry.position));
+        let mut scanner = self.scanner(position, size, SEEK_WINDOW_BYTES)?;
+        while let Some(batch) = scanner.next_good()? {
+            if batch.header.last_offset() >= offset {
+                return Ok(Some(batch));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Whole batches from the one with `from` up to `upper`, at most `max_bytes` long, or one batch if `min_one`.
+    /// `None` if nothing at or behind `from` is here, so that the next segment has to answer.
+    pub fn read(
+        &self,
+        from: Offset,
+        max_bytes: usize,
+        upper: Offset,
+        min_one: bool,
+    ) -> Result<Option<Slice>, LogError> {
+        let size = self.size();
+        let next = self.next_offset();
+        let Some(first) = self.locate(from)? else { return Ok(None) };
+        let limit = match upper >= next {
+            true => size,
+            false => self.locate(upper)?.map_or(size, |batch| batch.position),
+        };
+        let available = limit.saturating_sub(first.position) as usize;
+        let first_len = first.header.total_len();
+        let len = match available {
+            0 => 0,
+            _ if available <= max_bytes => available,
+            _ if first_len <= max_bytes => self.cut(&first, max_bytes as u64)?,
+            _ if min_one => first_len,
+            _ => 0,
+        };
+        let first_base = Offset(first.header.base_offset.0);
+        Ok(Some(Slice { file: self.file()?, position: first.position, len, first_base }))
+    }
+
+    /// The largest length of whole batches from `first` within `max_bytes`.
+    fn cut(&self, first: &Located, max_bytes: u64) -> Result<usize, LogError> {
+        let budget_end = first.position + max_bytes;
+        let entry = self
+            .offset_index
+            .last_where(&|| self.offset_file(), |entry| u64::from(entry.position) <= budget_end)?
+            .map_or(0, |entry| u64::from(entry.position));
+        let mut end = entry.max(first.end());
+        let mut scanner = self.scanner(end, self.size(), SEEK_WINDOW_BYTES)?;
+        while let Some(batch) = scanner.next_good()? {
+            if batch.end() > budget_end {
+                break;
+            }
+            end = batch.end();
+        }
+        Ok((end - first.position) as usize)
+    }
+
+    /// Where the search for the first record at or after `timestamp` and `start` begins.
+    pub fn scan_for_timestamp(&self, timestamp: Millis, start: Offset) -> Result<Scanner, LogError> {
+        let entry = self.time_index.last_where(&|| self.time_file(), |entry| entry.timestamp <= timestamp.0)?;
+        let offset = entry.map_or(self.base, |entry| self.base + i64::from(entry.relative_offset)).max(start);
+        let relative = (offset - self.base).clamp(0, i64::from(u32::MAX)) as u32;
+        let entry = self.offset_index.last_where(&|| self.offset_file(), |entry| entry.relative_offset <= relative)?;
+        self.scanner(entry.map_or(0, |entry| u64::from(entry.position)), self.size(), WALK_WINDOW_BYTES)
+    }
+
+    /// A scanner over published bytes from `position`.
+    pub fn scanner(&self, position: u64, end: u64, window: usize) -> Result<Scanner, LogError> {
+        Ok(Scanner::new(self.file()?, self.path(FileKind::Log), position, end, window))
+    }
+
+    /// Writes the index entries that only memory holds.
+    pub fn save_indexes(&self) -> Result<(), LogError> {
+        self.offset_index.save(&self.path(FileKind::OffsetIndex))?;
+        self.time_index.save(&self.path(FileKind::TimeIndex))
+    }
+
+    /// Completes the indexes of a segment that gets no more records for now.
+    pub fn seal(&self) -> Result<(), LogError> {
+        self.index_largest()?;
+        self.save_indexes()
+    }
+
+    /// Makes the log file durable.
+    pub fn sync(&self) -> Result<(), LogError> {
+        self.file()?.sync_data().map_err(LogError::io("sync", self.path(FileKind::Log)))
+    }
+
+    /// Makes saved indexes durable.
+    pub fn sync_indexes(&self) -> Result<(), LogError> {
+        for kind in [FileKind::OffsetIndex, FileKind::TimeIndex, FileKind::TxnIndex] {
+            let path = self.path(kind);
+            match File::open(&path).and_then(|file| file.sync_data()) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                    return Err(LogError::io("sync", path)(error));
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Cuts everything from `offset` on; the batch that contains it goes as a whole.
+    pub fn truncate(&self, offset: Offset) -> Result<(), LogError> {
+        let cut = self.locate(offset)?;
+        let relative = (offset - self.base).clamp(0, i64::from(u32::MAX)) as u32;
+        let index = self.path(FileKind::OffsetIndex);
+        self.offset_index.truncate(&index, &|| self.offset_file(), |entry| entry.relative_offset < relative)?;
+        let index = self.path(FileKind::TimeIndex);
+        self.time_index.truncate(&index, &|| self.time_file(), |entry| entry.relative_offset < relative)?;
+        self.txn_index.truncate(&self.path(FileKind::TxnIndex), offset)?;
+        if let Some(cut) = cut {
+            let path = self.path(FileKind::Log);
+            self.file()?.set_len(cut.position).map_err(LogError::io("truncate", path))?;
+            self.publish(cut.position, offset.min(self.next_offset()));
+        }
+        self.unindexed_bytes.store(0, Ordering::Relaxed);
+        self.find_largest()
+    }
+
+    /// Finds the largest timestamp again: the time index's last entry, or a later one behind it.
+    pub fn find_largest(&self) -> Result<(), LogError> {
+        *self.largest.lock().expect("this lock is never held across a panic") = None;
+        *self.first_timestamp.lock().expect("this lock is never held across a panic") = None;
+        let mut largest = self.largest()?;
+        let relative = self.relative(largest.offset);
+        let entry = self.offset_index.last_where(&|| self.offset_file(), |entry| entry.relative_offset <= relative)?;
+        let position = entry.map_or(0, |entry| u64::from(entry.position));
+        let mut scanner = self.scanner(position, self.size(), WALK_WINDOW_BYTES)?;
+        while let Some(batch) = scanner.next_good()? {
+            if batch.header.max_timestamp.0 > largest.timestamp.0 {
+                let offset = Offset(batch.header.last_offset().0);
+                largest = TimestampOffset { timestamp: Millis(batch.header.max_timestamp.0), offset };
+            }
+        }
+        *self.largest.lock().expect("this lock is never held across a panic") = Some(largest);
+        Ok(())
+    }
+
+    /// Forgets all indexes; the caller walks the log to build them again.
+    pub fn clear_indexes(&self) -> Result<(), LogError> {
+        self.clear_sparse_indexes();
+        self.txn_index.clear(&self.path(FileKind::TxnIndex))
+    }
+
+    /// Forgets the offset and the time index; the caller walks the log to build them again.
+    pub fn clear_sparse_indexes(&self) {
+        self.offset_index.clear();
+        self.time_index.clear();
+        *self.largest.lock().expect("this lock is never held across a panic") = Some(self.no_timestamp());
+        self.unindexed_bytes.store(0, Ordering::Relaxed);
+        self.offset_slot.close();
+        self.time_slot.close();
+    }
+
+    /// Renames the files so that nothing takes them for live ones; answers their new paths. Open readers go on.
+    pub fn mark_deleted(&self) -> Result<Vec<PathBuf>, LogError> {
+        let mut renamed = Vec::new();
+        for kind in FileKind::OF_SEGMENT {
+            let from = self.path(kind);
+            let to = file_path(&self.dir.load(), self.base, kind, FileState::Deleted);
+            match std::fs::rename(&from, &to) {
+                Ok(()) => renamed.push(to),
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+                Err(error) => return Err(LogError::io("rename", from)(error)),
+            }
+        }
+        Ok(renamed)
+    }
+
+    /// Lets go of open files that no reader holds.
+    pub fn close_files(&self) {
+        self.log_slot.close();
+        self.offset_slot.close();
+        self.time_slot.close();
+    }
+
+    fn first_timestamp(&self) -> Result<Option<Millis>, LogError> {
+        let mut first = self.first_timestamp.lock().expect("this lock is never held across a panic");
+        if first.is_none() && self.size() > 0 {
+            let batch = self.scanner(0, self.size(), SEEK_WINDOW_BYTES)?.next_good()?;
+            *first = batch.map(|batch| Millis(batch.header.max_timestamp.0));
+        }
+        Ok(*first)
+    }
+
+    fn relative(&self, offset: Offset) -> u32 {
+        (offset - self.base).clamp(0, RELATIVE_OFFSET_MAX) as u32
+    }
+
+    fn no_timestamp(&self) -> TimestampOffset {
+        TimestampOffset { timestamp: Millis(-1), offset: self.base }
+    }
+
+    /// The open offset index.
+    pub fn index_file(&self) -> Result<Arc<File>, LogError> {
+        self.offset_file()
+    }
+
+    fn offset_file(&self) -> Result<Arc<File>, LogError> {
+        self.cache.get(&self.offset_slot, || self.path(FileKind::OffsetIndex))
+    }
+
+    fn time_file(&self) -> Result<Arc<File>, LogError> {
+        self.cache.get(&self.time_slot, || self.path(FileKind::TimeIndex))
+    }
+}
+
+/// Where a file of `dir` would be; for callers that have no segment.
+pub fn log_path(dir: &Path) -> Arc<LogPath> {
+    Arc::new(LogPath::from_pointee(dir.to_path_buf()))
+}

@@ -1,0 +1,220 @@
+//! A sparse index: fixed-size entries in ascending order, the older ones in a file, the newest in memory.
+//!
+//! The file is exactly as long as its entries. The active segment's newest entries wait in memory and are added to
+//! the file at checkpoints, roll and close; a sealed index is read by `pread` only, so that it costs no memory.
+
+use std::fs::{File, OpenOptions};
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+use std::sync::{Arc, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use super::LogError;
+
+/// Entries of a file that are read at once when a search has come close.
+const WINDOW_ENTRIES: usize = 256;
+/// No entry is larger than this.
+const ENTRY_BYTES_MAX: usize = 12;
+
+/// An entry of a fixed size on disk.
+pub trait Entry: Copy {
+    /// Bytes on disk.
+    const SIZE: usize;
+    /// Appends the entry's bytes.
+    fn write(&self, out: &mut Vec<u8>);
+    /// Reads an entry from exactly [`Entry::SIZE`] bytes.
+    fn parse(bytes: &[u8]) -> Self;
+}
+
+/// The entries of one index.
+#[derive(Debug)]
+pub struct SparseIndex<E> {
+    state: RwLock<State<E>>,
+}
+
+#[derive(Debug)]
+struct State<E> {
+    in_file: usize,
+    /// The file is there, and exactly as long as `in_file` entries.
+    exact: bool,
+    tail: Vec<E>,
+    /// The last entry, once somebody asked for it.
+    last: Option<Option<E>>,
+}
+
+/// Where an index finds its file; asked only when the file is needed.
+pub type OpenFile<'a> = &'a dyn Fn() -> Result<Arc<File>, LogError>;
+
+impl<E: Entry> SparseIndex<E> {
+    /// An index without entries and without a file.
+    pub fn empty() -> SparseIndex<E> {
+        SparseIndex { state: RwLock::new(State { in_file: 0, exact: false, tail: Vec::new(), last: Some(None) }) }
+    }
+
+    /// An index whose entries are in a file of `len` bytes.
+    pub fn in_file(len: u64) -> SparseIndex<E> {
+        let in_file = len as usize / E::SIZE;
+        SparseIndex { state: RwLock::new(State { in_file, exact: false, tail: Vec::new(), last: None }) }
+    }
+
+    /// Notes that the file is there, exactly as long as the index was told: then there is nothing to save.
+    pub fn note_exact(&self) {
+        self.write().exact = true;
+    }
+
+    /// Number of entries.
+    pub fn count(&self) -> usize {
+        let state = self.read();
+        state.in_file + state.tail.len()
+    }
+
+    /// Entries that only memory holds.
+    pub fn unsaved(&self) -> usize {
+        self.read().tail.len()
+    }
+
+    /// Adds an entry behind all others; the caller keeps the order.
+    pub fn push(&self, entry: E) {
+        let mut state = self.write();
+        state.tail.push(entry);
+        state.last = Some(Some(entry));
+    }
+
+    /// The last entry.
+    pub fn last(&self, open: OpenFile<'_>) -> Result<Option<E>, LogError> {
+        if let Some(last) = self.read().last {
+            return Ok(last);
+        }
+        let mut state = self.write();
+        let last = match (state.tail.last(), state.in_file) {
+            (Some(entry), _) => Some(*entry),
+            (None, 0) => None,
+            (None, n) => Some(entries(open()?.as_ref(), n - 1, 1)?[0]),
+        };
+        state.last = Some(last);
+        Ok(last)
+    }
+
+    /// The last entry of those for which `holds` is true; it must be true up to some entry and false from there on.
+    pub fn last_where(&self, open: OpenFile<'_>, holds: impl Fn(&E) -> bool) -> Result<Option<E>, LogError> {
+        let state = self.read();
+        if state.tail.first().is_some_and(&holds) {
+            let count = state.tail.partition_point(&holds);
+            return Ok(Some(state.tail[count - 1]));
+        }
+        if state.in_file == 0 {
+            return Ok(None);
+        }
+        let file = open()?;
+        let count = count_in_file(&file, state.in_file, &holds)?;
+        if count == 0 { Ok(None) } else { Ok(Some(entries(&file, count - 1, 1)?[0])) }
+    }
+
+    /// Drops the entries for which `keep` is false, and cuts the file.
+    pub fn truncate(&self, path: &Path, open: OpenFile<'_>, keep: impl Fn(&E) -> bool) -> Result<(), LogError> {
+        let mut state = self.write();
+        let kept = state.tail.partition_point(&keep);
+        state.tail.truncate(kept);
+        if state.tail.is_empty() && state.in_file > 0 {
+            let file = open()?;
+            let kept = count_in_file(&file, state.in_file, &keep)?;
+            if kept < state.in_file {
+                file.set_len((kept * E::SIZE) as u64).map_err(LogError::io("truncate", path))?;
+                state.in_file = kept;
+            }
+        }
+        state.last = None;
+        Ok(())
+    }
+
+    /// Forgets every entry, those in the file too; [`SparseIndex::save`] makes the file agree.
+    pub fn clear(&self) {
+        *self.write() = State { in_file: 0, exact: false, tail: Vec::new(), last: Some(None) };
+    }
+
+    /// Adds the entries in memory to the file, which is then exactly as long as its entries.
+    pub fn save(&self, path: &Path) -> Result<(), LogError> {
+        let mut state = self.write();
+        if state.exact && state.tail.is_empty() {
+            return Ok(());
+        }
+        let file = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(path)
+            .map_err(LogError::io("open", path))?;
+        let mut bytes = Vec::with_capacity(state.tail.len() * E::SIZE);
+        state.tail.iter().for_each(|entry| entry.write(&mut bytes));
+        let position = (state.in_file * E::SIZE) as u64;
+        file.set_len(position)
+            .and_then(|()| file.write_all_at(&bytes, position))
+            .map_err(LogError::io("write", path))?;
+        state.in_file += state.tail.len();
+        state.exact = true;
+        state.tail = Vec::new();
+        Ok(())
+    }
+
+    fn read(&self) -> RwLockReadGuard<'_, State<E>> {
+        self.state.read().expect("an index lock is never held across a panic")
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, State<E>> {
+        self.state.write().expect("an index lock is never held across a panic")
+    }
+}
+
+/// How many of the file's first `total` entries satisfy `holds`.
+fn count_in_file<E: Entry>(file: &File, total: usize, holds: &impl Fn(&E) -> bool) -> Result<usize, LogError> {
+    let (mut low, mut high) = (0, total);
+    while high - low > WINDOW_ENTRIES {
+        let middle = low + (high - low) / 2;
+        if holds(&entries(file, middle, 1)?[0]) { low = middle + 1 } else { high = middle }
+    }
+    let window: Vec<E> = entries(file, low, high - low)?;
+    Ok(low + window.partition_point(holds))
+}
+
+fn entries<E: Entry>(file: &File, first: usize, count: usize) -> Result<Vec<E>, LogError> {
+    let mut bytes = [0; WINDOW_ENTRIES * ENTRY_BYTES_MAX];
+    let bytes = &mut bytes[..count * E::SIZE];
+    file.read_exact_at(bytes, (first * E::SIZE) as u64).map_err(LogError::io("read", "an index file"))?;
+    Ok(bytes.chunks_exact(E::SIZE).map(E::parse).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::offset_index::OffsetEntry;
+    use super::*;
+
+    /// Searches give the same answer wherever the border between file and memory lies.
+    #[test]
+    fn searches_file_and_memory_alike() {
+        let dir = tempfile::tempdir().unwrap();
+        let total = 1500u32;
+        for saved in [0, 1, 255, 256, 257, 700, 1499, 1500] {
+            let path = dir.path().join(format!("{saved}.index"));
+            let index = SparseIndex::<OffsetEntry>::empty();
+            for n in 0..total {
+                if n == saved {
+                    index.save(&path).unwrap();
+                }
+                index.push(OffsetEntry { relative_offset: n * 10, position: n * 100 });
+            }
+            if saved == total {
+                index.save(&path).unwrap();
+            }
+            assert_eq!(std::fs::metadata(&path).unwrap().len(), u64::from(saved) * 8);
+            let open = || super::super::disk::open(&path).map(Arc::new);
+            for asked in [0, 1, 9, 10, 2549, 2560, 2575, 6999, 7000, 14989, 14990, 99999] {
+                let found = index.last_where(&open, |entry| entry.relative_offset <= asked).unwrap();
+                assert_eq!(found.unwrap().relative_offset, (asked / 10).min(total - 1) * 10);
+            }
+            index.truncate(&path, &open, |entry| entry.relative_offset < 5000).unwrap();
+            assert_eq!(index.count(), 500);
+            assert_eq!(index.last(&open).unwrap().unwrap().position, 49900);
+            index.save(&path).unwrap();
+            assert_eq!(std::fs::metadata(&path).unwrap().len(), 4000);
+        }
+    }
+}

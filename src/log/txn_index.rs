@@ -1,0 +1,132 @@
+//! The `.txnindex` of a segment: transactions that were aborted by a marker in it.
+
+use std::fs::{self, OpenOptions};
+use std::io::Read;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+use std::sync::Mutex;
+
+use crate::types::{Offset, ProducerId};
+
+use super::producer_state::CompletedTxn;
+use super::{LogError, disk};
+
+/// Version, producer id, first, last and last stable offset.
+const ENTRY_BYTES: usize = 34;
+/// The only version of an entry.
+const VERSION: i16 = 0;
+
+/// A transaction whose records are to be skipped.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct AbortedTxn {
+    pub producer_id: ProducerId,
+    pub first_offset: Offset,
+    /// The marker's offset.
+    pub last_offset: Offset,
+    /// Every transaction before this offset was decided when the marker was written.
+    pub last_stable_offset: Offset,
+}
+
+impl AbortedTxn {
+    /// The transaction, if it was aborted.
+    pub fn of(txn: &CompletedTxn) -> Option<AbortedTxn> {
+        let CompletedTxn { producer_id, first_offset, last_offset, aborted, last_stable_offset } = *txn;
+        aborted.then_some(AbortedTxn { producer_id, first_offset, last_offset, last_stable_offset })
+    }
+}
+
+/// The aborted transactions of one segment. They are few: the file is opened when one is written or asked for.
+#[derive(Debug, Default)]
+pub struct TxnIndex {
+    entries: Mutex<u64>,
+}
+
+impl TxnIndex {
+    /// An index whose file has `len` bytes.
+    pub fn in_file(len: u64) -> TxnIndex {
+        TxnIndex { entries: Mutex::new(len / ENTRY_BYTES as u64) }
+    }
+
+    /// Adds a transaction.
+    pub fn append(&self, path: &Path, txn: &AbortedTxn) -> Result<(), LogError> {
+        let mut entries = self.entries.lock().expect("this lock is never held across a panic");
+        let mut bytes = Vec::with_capacity(ENTRY_BYTES);
+        bytes.extend_from_slice(&VERSION.to_be_bytes());
+        for field in [txn.producer_id.0, txn.first_offset.0, txn.last_offset.0, txn.last_stable_offset.0] {
+            bytes.extend_from_slice(&field.to_be_bytes());
+        }
+        let file = OpenOptions::new().write(true).create(true).truncate(false).open(path);
+        file.and_then(|file| file.write_all_at(&bytes, *entries * ENTRY_BYTES as u64))
+            .map_err(LogError::io("write", path))?;
+        *entries += 1;
+        Ok(())
+    }
+
+    /// Adds to `found` the transactions that touch offsets from `from` to before `upper`. Answers whether none of a
+    /// later segment can.
+    pub fn collect(
+        &self,
+        path: &Path,
+        from: Offset,
+        upper: Offset,
+        found: &mut Vec<AbortedTxn>,
+    ) -> Result<bool, LogError> {
+        for txn in self.read(path)? {
+            let covers_the_rest = txn.last_stable_offset >= upper;
+            if txn.last_offset >= from && txn.first_offset < upper {
+                found.push(txn);
+            }
+            if covers_the_rest {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Drops the transactions that ended at or behind `offset`.
+    pub fn truncate(&self, path: &Path, offset: Offset) -> Result<(), LogError> {
+        let kept = self.read(path)?.iter().take_while(|txn| txn.last_offset < offset).count() as u64;
+        let mut entries = self.entries.lock().expect("this lock is never held across a panic");
+        if kept < *entries {
+            let file = disk::open(path)?;
+            file.set_len(kept * ENTRY_BYTES as u64).map_err(LogError::io("truncate", path))?;
+            *entries = kept;
+        }
+        Ok(())
+    }
+
+    /// Drops everything, and the file.
+    pub fn clear(&self, path: &Path) -> Result<(), LogError> {
+        disk::remove(path)?;
+        *self.entries.lock().expect("this lock is never held across a panic") = 0;
+        Ok(())
+    }
+
+    fn read(&self, path: &Path) -> Result<Vec<AbortedTxn>, LogError> {
+        let entries = *self.entries.lock().expect("this lock is never held across a panic");
+        if entries == 0 {
+            return Ok(Vec::new());
+        }
+        let mut bytes = Vec::new();
+        let file = fs::File::open(path).map_err(LogError::io("open", path))?;
+        file.take(entries * ENTRY_BYTES as u64).read_to_end(&mut bytes).map_err(LogError::io("read", path))?;
+        bytes.chunks_exact(ENTRY_BYTES).map(|entry| parse(entry).ok_or_else(|| unknown_version(path))).collect()
+    }
+}
+
+fn unknown_version(path: &Path) -> LogError {
+    LogError::BadFile { path: path.to_path_buf(), reason: "an aborted transaction of an unknown version".to_string() }
+}
+
+fn parse(entry: &[u8]) -> Option<AbortedTxn> {
+    let field = |n: usize| {
+        let at = 2 + n * 8;
+        i64::from_be_bytes(entry[at..at + 8].try_into().expect("eight bytes"))
+    };
+    (entry[..2] == VERSION.to_be_bytes()).then(|| AbortedTxn {
+        producer_id: ProducerId(field(0)),
+        first_offset: Offset(field(1)),
+        last_offset: Offset(field(2)),
+        last_stable_offset: Offset(field(3)),
+    })
+}

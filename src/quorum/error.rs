@@ -1,0 +1,38 @@
+//! What keeps a quorum from opening or going on.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::metadata::ReplayError;
+use crate::protocol::message::RecordError;
+use crate::types::Offset;
+
+/// Why the metadata log cannot be opened, read or written. The node stops; the message says what to do where something can be done.
+#[derive(Debug, thiserror::Error)]
+pub enum QuorumError {
+    #[error("cannot {action} {}: {source}", path.display())]
+    Io { action: &'static str, path: PathBuf, source: io::Error },
+    #[error("{}: {reason}", path.display())]
+    Damaged { path: PathBuf, reason: String },
+    #[error("the record at offset {offset} of the metadata log cannot be read: {source}")]
+    Record { offset: Offset, source: RecordError },
+    #[error("a record has no form at this metadata.version: {0}")]
+    Encode(#[from] RecordError),
+    #[error("at offset {offset} {source}")]
+    Replay { offset: Offset, source: ReplayError },
+    #[error("the metadata log failed: {0}")]
+    Log(String),
+    #[error("{0}")]
+    Refused(String),
+}
+
+impl QuorumError {
+    pub(super) fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> QuorumError {
+        let path = path.to_path_buf();
+        move |source| QuorumError::Io { action, path, source }
+    }
+
+    pub(super) fn damaged(path: &Path, reason: impl Into<String>) -> QuorumError {
+        QuorumError::Damaged { path: path.to_path_buf(), reason: reason.into() }
+    }
+}

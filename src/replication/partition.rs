@@ -1,0 +1,452 @@
+//! One partition of this node: its log, who leads it, and what is committed.
+//!
+//! Reads see what is published: the log's end, its high watermark and its segments. Nothing here waits for an append.
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use bytes::Bytes;
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+use super::waiters::Waiters;
+use crate::log::append::{self, AppendOrigin, AppendRules, TopicRules, ValidatedBatches};
+use crate::log::producer_state::ProducerEntry;
+use crate::log::{Log, LogAppendInfo, LogError};
+use crate::protocol::compression::Decompressor;
+use crate::types::{
+    BrokerId, ErrorCode, FileRange, LeaderEpoch, Millis, Offset, PartitionEpoch, ProducerId, TopicId, TopicPartition,
+};
+
+/// Who leads a partition, as the metadata log says.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Leadership {
+    pub leader: BrokerId,
+    pub leader_epoch: LeaderEpoch,
+    pub partition_epoch: PartitionEpoch,
+    pub replicas: Vec<BrokerId>,
+    pub isr: Vec<BrokerId>,
+}
+
+/// How far a read may see.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Isolation {
+    /// All records: followers and debugging consumers.
+    LogEnd,
+    /// Records that are committed.
+    ReadUncommitted,
+    /// Records below the first open transaction.
+    ReadCommitted,
+}
+
+/// A read of one partition.
+#[derive(Clone, Copy, Debug)]
+pub struct ReadRequest {
+    pub fetch_offset: Offset,
+    /// Bytes at most, but for a first batch when `min_one` holds.
+    pub max_bytes: usize,
+    /// Whether a first batch larger than `max_bytes` is answered whole.
+    pub min_one: bool,
+    pub isolation: Isolation,
+    /// The epoch the reader believes in, or none.
+    pub current_leader_epoch: LeaderEpoch,
+    /// The epoch of the last record the reader has, or none.
+    pub last_fetched_epoch: LeaderEpoch,
+}
+
+/// What a read gave.
+#[derive(Clone, Debug)]
+pub struct Read {
+    pub high_watermark: Offset,
+    pub last_stable_offset: Offset,
+    pub log_start_offset: Offset,
+    pub diverging_epoch: Option<(LeaderEpoch, Offset)>,
+    pub aborted_transactions: Option<Vec<(ProducerId, Offset)>>,
+    pub records: Option<FileRange>,
+}
+
+/// Records that a client produces to one partition.
+#[derive(Debug)]
+pub struct ProduceRecords {
+    pub records: Bytes,
+    /// Whether the producer asks for all in-sync replicas, so that there must be `min.insync.replicas` of them.
+    pub all_acks: bool,
+    /// The version of the Produce request.
+    pub version: i16,
+    pub now: Millis,
+}
+
+/// Why records were not appended.
+#[derive(Debug)]
+pub struct ProduceError {
+    pub code: ErrorCode,
+    /// For the client, where Kafka sends one.
+    pub message: Option<String>,
+    /// The records at fault, by their index in the batch (KIP-467).
+    pub record_errors: Vec<(i32, String)>,
+    pub log_start_offset: Offset,
+    pub current_leader: Option<(BrokerId, LeaderEpoch)>,
+}
+
+impl From<ErrorCode> for ProduceError {
+    fn from(code: ErrorCode) -> ProduceError {
+        let record_errors = Vec::new();
+        ProduceError { code, message: None, record_errors, log_start_offset: Offset::NONE, current_leader: None }
+    }
+}
+
+/// A position that ListOffsets can name.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum OffsetQuery {
+    /// The first record at or after a time.
+    Time(Millis),
+    Earliest,
+    Latest,
+    /// The record with the largest timestamp.
+    MaxTimestamp,
+    /// A position in remote storage, of which there is none.
+    Tiered,
+}
+
+/// A position that was found.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct OffsetOfTime {
+    /// The record's, or -1 for a named position.
+    pub timestamp: Millis,
+    pub offset: Offset,
+    pub leader_epoch: LeaderEpoch,
+}
+
+/// A partition of which this node holds a replica.
+#[derive(Debug)]
+pub struct Partition {
+    pub topic_partition: TopicPartition,
+    pub topic_id: TopicId,
+    this_broker: BrokerId,
+    log: ArcSwap<Log>,
+    leadership: ArcSwap<Leadership>,
+    waiters: Waiters,
+}
+
+impl Partition {
+    /// The replica that `this_broker` keeps in `log`.
+    pub fn new(this_broker: BrokerId, topic_id: TopicId, log: Arc<Log>, leadership: Leadership) -> Partition {
+        let partition = Partition {
+            topic_partition: log.partition().clone(),
+            topic_id,
+            this_broker,
+            log: ArcSwap::new(log),
+            leadership: ArcSwap::from_pointee(leadership),
+            waiters: Waiters::default(),
+        };
+        partition.begin_epoch();
+        partition
+    }
+
+    /// The log of the replica.
+    pub fn log(&self) -> Arc<Log> {
+        self.log.load_full()
+    }
+
+    /// Who leads.
+    pub fn leadership(&self) -> Arc<Leadership> {
+        self.leadership.load_full()
+    }
+
+    /// The leader and its epoch, as a client that asked the wrong node is told.
+    pub fn current_leader(&self) -> (BrokerId, LeaderEpoch) {
+        let leadership = self.leadership.load();
+        (leadership.leader, leadership.leader_epoch)
+    }
+
+    /// Whether `broker` keeps a replica.
+    pub fn has_replica(&self, broker: BrokerId) -> bool {
+        self.leadership.load().replicas.contains(&broker)
+    }
+
+    /// Who waits for the partition to move.
+    pub fn waiters(&self) -> &Waiters {
+        &self.waiters
+    }
+
+    /// Takes over what the metadata log says of the leader.
+    pub fn lead(&self, leadership: Leadership) {
+        self.leadership.store(Arc::new(leadership));
+        self.begin_epoch();
+        self.waiters.wake();
+    }
+
+    /// Puts another log under the partition: the one that moved to another directory.
+    pub fn replace_log(&self, log: Arc<Log>) {
+        self.log.store(log);
+        self.waiters.wake();
+    }
+
+    /// Appends a client's records.
+    pub fn produce(&self, produced: ProduceRecords) -> Result<LogAppendInfo, ProduceError> {
+        let log = self.leader_log(LeaderEpoch::NONE).map_err(|code| self.refuse(code))?;
+        if produced.all_acks && !self.has_min_isr(&log) {
+            return Err(ErrorCode::NotEnoughReplicas.into());
+        }
+        let (origin, version) = (AppendOrigin::Client, Some(produced.version));
+        let validated = self.validate(&log, produced.records, origin, version, produced.now);
+        let validated = validated.map_err(|error| ProduceError {
+            code: error.error_code(),
+            message: error.error_message(),
+            record_errors: error.record_errors().iter().map(|r| (r.batch_index, r.message.clone())).collect(),
+            log_start_offset: if error.tells_log_start_offset() { log.log_start_offset() } else { Offset::NONE },
+            current_leader: None,
+        })?;
+        self.append(&log, validated, origin).map_err(|error| {
+            // What the producer did wrong is told with where the log starts, what went wrong here is not.
+            let log_start_offset = match error {
+                LogError::Producer(_) => log.log_start_offset(),
+                _ => Offset::NONE,
+            };
+            ProduceError { log_start_offset, ..self.refuse(error.code()) }
+        })
+    }
+
+    /// Appends one batch that the coordinator of an internal topic built. Answers the offset of its last record.
+    pub fn append_as_coordinator(&self, batch: Bytes, now: Millis) -> Result<Offset, CoordinatorAppendError> {
+        let log = self.leader_log(LeaderEpoch::NONE).map_err(|_| CoordinatorAppendError::NotLeader)?;
+        if !self.has_min_isr(&log) {
+            return Err(CoordinatorAppendError::NotEnoughReplicas);
+        }
+        let size = batch.len();
+        let validated =
+            self.validate(&log, batch, AppendOrigin::Coordinator, None, now).map_err(|error| {
+                match error.error_code() {
+                    ErrorCode::MessageTooLarge | ErrorCode::RecordListTooLarge => {
+                        CoordinatorAppendError::TooLarge { size, max: log.config().max_message_bytes as usize }
+                    }
+                    _ => CoordinatorAppendError::Refused(error.to_string()),
+                }
+            })?;
+        let info = self.append(&log, validated, AppendOrigin::Coordinator)?;
+        Ok(info.last_offset)
+    }
+
+    /// Waits until everything before `through` is committed, or until the deadline.
+    pub async fn committed(&self, through: Offset, deadline: Instant) -> Result<(), ErrorCode> {
+        if self.log.load().high_watermark() >= through {
+            return Ok(());
+        }
+        let notify = Arc::new(Notify::new());
+        self.waiters.add(&notify);
+        let outcome = loop {
+            let log = self.log.load_full();
+            if log.high_watermark() >= through {
+                break Ok(());
+            }
+            if self.leadership.load().leader != self.this_broker {
+                break Err(ErrorCode::NotLeaderOrFollower);
+            }
+            if tokio::time::timeout_at(deadline, notify.notified()).await.is_err() {
+                break Err(ErrorCode::RequestTimedOut);
+            }
+        };
+        self.waiters.remove(&notify);
+        outcome
+    }
+
+    /// Reads whole batches.
+    pub fn read(&self, request: ReadRequest) -> Result<Read, ErrorCode> {
+        let log = self.leader_log(request.current_leader_epoch)?;
+        let high_watermark = log.high_watermark();
+        let last_stable_offset = log.last_stable_offset(high_watermark);
+        let log_start_offset = log.log_start_offset();
+        let mut read = Read {
+            high_watermark,
+            last_stable_offset,
+            log_start_offset,
+            diverging_epoch: None,
+            aborted_transactions: None,
+            records: None,
+        };
+        if request.last_fetched_epoch != LeaderEpoch::NONE {
+            read.diverging_epoch = diverging_epoch(&log, &request)?;
+            if read.diverging_epoch.is_some() {
+                return Ok(read);
+            }
+        }
+        let upper = match request.isolation {
+            Isolation::LogEnd => log.end_offset(),
+            Isolation::ReadUncommitted => high_watermark,
+            Isolation::ReadCommitted => last_stable_offset,
+        };
+        let found = log.read(request.fetch_offset, request.max_bytes, upper, request.min_one);
+        read.records = found.map_err(|error| self.disk_error(&error))?.range;
+        if request.isolation == Isolation::ReadCommitted {
+            let aborted =
+                log.aborted_transactions(request.fetch_offset, upper).map_err(|error| self.disk_error(&error))?;
+            read.aborted_transactions = Some(aborted.iter().map(|txn| (txn.producer_id, txn.first_offset)).collect());
+        }
+        Ok(read)
+    }
+
+    /// The offset of a position; none where no record fits.
+    pub fn list_offset(
+        &self,
+        query: OffsetQuery,
+        isolation: Isolation,
+        current_leader_epoch: LeaderEpoch,
+        from_leader: bool,
+    ) -> Result<Option<OffsetOfTime>, ErrorCode> {
+        let log = self.log_at_epoch(current_leader_epoch, from_leader)?;
+        let upper = match isolation {
+            Isolation::LogEnd => log.end_offset(),
+            Isolation::ReadUncommitted => log.high_watermark(),
+            Isolation::ReadCommitted => log.last_stable_offset(log.high_watermark()),
+        };
+        let named = |offset, leader_epoch| Some(OffsetOfTime { timestamp: Millis(-1), offset, leader_epoch });
+        let by_time = match query {
+            OffsetQuery::Latest => return Ok(named(upper, self.leadership.load().leader_epoch)),
+            OffsetQuery::Earliest => {
+                return Ok(named(log.log_start_offset(), log.earliest_epoch().unwrap_or(LeaderEpoch::NONE)));
+            }
+            OffsetQuery::Tiered => return Ok(named(Offset::NONE, LeaderEpoch::NONE)),
+            OffsetQuery::MaxTimestamp => log.max_timestamp_offset(),
+            OffsetQuery::Time(time) => log.offset_for_timestamp(time),
+        };
+        let found = by_time.map_err(|error| self.disk_error(&error))?.filter(|found| found.offset < upper);
+        Ok(found.map(|found| OffsetOfTime {
+            timestamp: found.timestamp,
+            offset: found.offset,
+            leader_epoch: found.leader_epoch,
+        }))
+    }
+
+    /// The largest epoch at or below `epoch` and where it ended.
+    pub fn end_offset_for_epoch(
+        &self,
+        epoch: LeaderEpoch,
+        current_leader_epoch: LeaderEpoch,
+    ) -> Result<(LeaderEpoch, Offset), ErrorCode> {
+        Ok(self.leader_log(current_leader_epoch)?.end_offset_for_epoch(epoch))
+    }
+
+    /// Moves the log's start to `before`, or to the high watermark if that is -1. Answers the low watermark.
+    pub fn delete_records(&self, before: Offset) -> Result<Offset, ErrorCode> {
+        let log = self.leader_log(LeaderEpoch::NONE)?;
+        let policy = log.config().cleanup_policy;
+        if policy.compact && !policy.delete {
+            return Err(ErrorCode::PolicyViolation);
+        }
+        let before = if before == Offset::NONE { log.high_watermark() } else { before };
+        let start = log.delete_records_before(before).map_err(|error| self.disk_error(&error))?;
+        self.waiters.wake();
+        Ok(start)
+    }
+
+    /// The producers that the log remembers.
+    pub fn producers(&self) -> Vec<ProducerEntry> {
+        self.log.load().producers()
+    }
+
+    fn validate(
+        &self,
+        log: &Log,
+        records: Bytes,
+        origin: AppendOrigin,
+        produce_version: Option<i16>,
+        now: Millis,
+    ) -> Result<ValidatedBatches, append::AppendError> {
+        let topic = TopicRules::from(&*log.config());
+        let rules = AppendRules {
+            partition: &self.topic_partition,
+            topic: &topic,
+            origin,
+            now,
+            leader_epoch: self.leadership.load().leader_epoch,
+            produce_version,
+        };
+        Decompressor::on_this_thread(|decompressor| append::validate(records, &rules, decompressor))
+    }
+
+    fn append(&self, log: &Log, batches: ValidatedBatches, origin: AppendOrigin) -> Result<LogAppendInfo, LogError> {
+        let info = log.append(batches, self.leadership.load().leader_epoch, origin)?;
+        self.advance_high_watermark(log);
+        Ok(info)
+    }
+
+    /// With this broker as the only replica in sync, what is in its log is committed.
+    fn advance_high_watermark(&self, log: &Log) {
+        let leadership = self.leadership.load();
+        if leadership.leader == self.this_broker && leadership.isr == [self.this_broker] {
+            log.set_high_watermark(log.end_offset());
+            self.waiters.wake();
+        }
+    }
+
+    fn begin_epoch(&self) {
+        let (log, leadership) = (self.log.load(), self.leadership.load());
+        if leadership.leader == self.this_broker {
+            log.assign_epoch(leadership.leader_epoch, log.end_offset());
+            self.advance_high_watermark(&log);
+        }
+    }
+
+    fn has_min_isr(&self, log: &Log) -> bool {
+        self.leadership.load().isr.len() >= log.config().min_insync_replicas.max(1) as usize
+    }
+
+    fn leader_log(&self, current_leader_epoch: LeaderEpoch) -> Result<Arc<Log>, ErrorCode> {
+        self.log_at_epoch(current_leader_epoch, true)
+    }
+
+    /// The log, if the caller's epoch is this partition's, and this broker leads where it has to.
+    fn log_at_epoch(&self, current: LeaderEpoch, from_leader: bool) -> Result<Arc<Log>, ErrorCode> {
+        let leadership = self.leadership.load();
+        if current != LeaderEpoch::NONE && current < leadership.leader_epoch {
+            return Err(ErrorCode::FencedLeaderEpoch);
+        }
+        if current > leadership.leader_epoch {
+            return Err(ErrorCode::UnknownLeaderEpoch);
+        }
+        if from_leader && leadership.leader != self.this_broker {
+            return Err(ErrorCode::NotLeaderOrFollower);
+        }
+        let log = self.log.load_full();
+        log.ensure_online().map_err(|error| error.code())?;
+        Ok(log)
+    }
+
+    fn disk_error(&self, error: &LogError) -> ErrorCode {
+        if error.is_disk_failure() {
+            tracing::error!(partition = %self.topic_partition, %error, "a read failed");
+        }
+        error.code()
+    }
+
+    fn refuse(&self, code: ErrorCode) -> ProduceError {
+        let current_leader = (code == ErrorCode::NotLeaderOrFollower).then(|| self.current_leader());
+        ProduceError { current_leader, ..code.into() }
+    }
+}
+
+/// Why a coordinator's records were not appended.
+#[derive(Debug, thiserror::Error)]
+pub enum CoordinatorAppendError {
+    #[error("this broker does not lead the partition")]
+    NotLeader,
+    #[error("too few replicas are in sync")]
+    NotEnoughReplicas,
+    #[error("a batch of {size} bytes exceeds the {max} that fit")]
+    TooLarge { size: usize, max: usize },
+    #[error("the batch was refused: {0}")]
+    Refused(String),
+    #[error(transparent)]
+    Log(#[from] LogError),
+}
+
+/// Where the reader's log left this one, if it did (KIP-595).
+fn diverging_epoch(log: &Log, request: &ReadRequest) -> Result<Option<(LeaderEpoch, Offset)>, ErrorCode> {
+    let (epoch, end_offset) = log.end_offset_for_epoch(request.last_fetched_epoch);
+    let unknown = epoch == LeaderEpoch::NONE || end_offset == Offset::NONE;
+    if unknown || request.fetch_offset < log.log_start_offset() {
+        return Err(ErrorCode::OffsetOutOfRange);
+    }
+    let diverges = epoch < request.last_fetched_epoch || end_offset < request.fetch_offset;
+    Ok(diverges.then_some((epoch, end_offset)))
+}
