@@ -1,0 +1,143 @@
+//! Configs, and what else is kept in the metadata.
+
+use bytes::Bytes;
+use ottla::protocol::StrBytes;
+use ottla::protocol::messages::alter_user_scram_credentials_request::ScramCredentialUpsertion;
+use ottla::protocol::messages::describe_configs_request::DescribeConfigsResource;
+use ottla::protocol::messages::describe_configs_response::DescribeConfigsResourceResult;
+use ottla::protocol::messages::incremental_alter_configs_request::{AlterConfigsResource, AlterableConfig};
+use ottla::protocol::messages::{
+    AlterUserScramCredentialsRequest, DescribeConfigsRequest, IncrementalAlterConfigsRequest,
+};
+use ottla::types::ErrorCode;
+
+use crate::support::{Broker, Client, batch_of, error};
+
+const TOPIC: i8 = 2;
+const BROKER: i8 = 4;
+const SET: i8 = 0;
+const DELETE: i8 = 1;
+
+/// Sources as DescribeConfigs numbers them.
+const OF_TOPIC: i8 = 1;
+const OF_BROKER: i8 = 2;
+const OF_DEFAULT_BROKER: i8 = 3;
+const STATIC: i8 = 4;
+const DEFAULT: i8 = 5;
+
+fn text(text: &str) -> StrBytes {
+    StrBytes::from_string(text.to_string())
+}
+
+fn alter(client: &mut Client, kind: i8, name: &str, operation: i8, key: &str, value: &str) -> ErrorCode {
+    let value = (operation != DELETE).then(|| text(value));
+    let config = AlterableConfig::default().with_name(text(key)).with_config_operation(operation).with_value(value);
+    let resource = AlterConfigsResource::default()
+        .with_resource_type(kind)
+        .with_resource_name(text(name))
+        .with_configs(vec![config]);
+    let request = IncrementalAlterConfigsRequest::default().with_resources(vec![resource]);
+    error(client.call(1, &request).responses[0].error_code)
+}
+
+fn describe(client: &mut Client, kind: i8, name: &str, key: &str) -> DescribeConfigsResourceResult {
+    let resource = DescribeConfigsResource::default()
+        .with_resource_type(kind)
+        .with_resource_name(text(name))
+        .with_configuration_keys(Some(vec![text(key)]));
+    let request = DescribeConfigsRequest::default().with_resources(vec![resource]).with_include_synonyms(true);
+    let mut result = client.call(4, &request).results.remove(0);
+    assert_eq!(error(result.error_code), ErrorCode::None, "{:?}", result.error_message);
+    result.configs.remove(0)
+}
+
+#[test]
+fn synonyms_come_from_the_topic_down_to_the_default() {
+    let mut broker = Broker::start(&[("log.retention.hours", "7"), ("message.max.bytes", "3000000")]);
+    let mut client = broker.client();
+    client.create_topic("t", 1, &[("max.message.bytes", "1000000")]);
+    assert_eq!(alter(&mut client, BROKER, "", SET, "message.max.bytes", "1500000"), ErrorCode::None);
+    assert_eq!(alter(&mut client, BROKER, "1", SET, "message.max.bytes", "2000000"), ErrorCode::None);
+    for _ in 0..2 {
+        let mut client = broker.client();
+        let found = describe(&mut client, TOPIC, "t", "max.message.bytes");
+        assert_eq!((found.value.as_deref(), found.config_source), (Some("1000000"), OF_TOPIC));
+        let synonyms: Vec<_> =
+            found.synonyms.iter().map(|s| (s.name.as_str(), s.value.as_deref().unwrap_or(""), s.source)).collect();
+        let expected = [
+            ("max.message.bytes", "1000000", OF_TOPIC),
+            ("message.max.bytes", "2000000", OF_BROKER),
+            ("message.max.bytes", "1500000", OF_DEFAULT_BROKER),
+            ("message.max.bytes", "3000000", STATIC),
+            ("message.max.bytes", "1048588", DEFAULT),
+        ];
+        assert_eq!(synonyms, expected);
+        broker.kill();
+        broker.launch();
+    }
+    let found = describe(&mut broker.client(), TOPIC, "t", "retention.ms");
+    // Kafka begins a list of synonyms at the one it looks for, here log.retention.ms, so that hours count as default.
+    assert_eq!((found.value.as_deref(), found.config_source), (Some("25200000"), DEFAULT));
+}
+
+#[test]
+fn a_changed_config_is_in_force_when_it_is_answered() {
+    let broker = Broker::start(&[]);
+    let mut client = broker.client();
+    client.create_topic("t", 1, &[]);
+    client.append("t", 0, batch_of(5_000));
+    assert_eq!(alter(&mut client, TOPIC, "t", SET, "max.message.bytes", "4000"), ErrorCode::None);
+    assert_eq!(error(client.produce("t", 0, batch_of(5_000)).error_code), ErrorCode::MessageTooLarge);
+    assert_eq!(alter(&mut client, TOPIC, "t", DELETE, "max.message.bytes", ""), ErrorCode::None);
+    client.append("t", 0, batch_of(5_000));
+    assert_eq!(alter(&mut client, BROKER, "", SET, "message.max.bytes", "4000"), ErrorCode::None);
+    assert_eq!(error(client.produce("t", 0, batch_of(5_000)).error_code), ErrorCode::MessageTooLarge);
+}
+
+#[test]
+fn configs_that_cannot_be_altered_are_refused() {
+    let broker = Broker::start(&[]);
+    let mut client = broker.client();
+    client.create_topic("t", 1, &[]);
+    assert_eq!(alter(&mut client, TOPIC, "t", DELETE, "retention.ms", ""), ErrorCode::None, "never set");
+    for key in ["num.partitions", "broker.id"] {
+        assert_eq!(alter(&mut client, BROKER, "1", SET, key, "5"), ErrorCode::InvalidRequest, "{key}");
+    }
+    let unknown = ["message.timestamp.difference.max.ms", "message.downconversion.enable", "no.such.key"];
+    for key in unknown {
+        assert_eq!(alter(&mut client, TOPIC, "t", SET, key, "1"), ErrorCode::InvalidConfig, "{key}");
+    }
+    assert_eq!(alter(&mut client, TOPIC, "t", SET, "retention.ms", "soon"), ErrorCode::InvalidConfig);
+    assert_eq!(alter(&mut client, TOPIC, "t", SET, "segment.bytes", "1000"), ErrorCode::InvalidConfig);
+    assert_eq!(alter(&mut client, TOPIC, "u", SET, "retention.ms", "1000"), ErrorCode::UnknownTopicOrPartition);
+}
+
+#[test]
+fn with_elr_every_topic_shows_min_insync_replicas_of_the_cluster() {
+    let broker = Broker::start(&[]);
+    let mut client = broker.client();
+    client.create_topic("t", 1, &[]);
+    let found = describe(&mut client, TOPIC, "t", "min.insync.replicas");
+    assert_eq!((found.value.as_deref(), found.config_source), (Some("1"), OF_DEFAULT_BROKER));
+}
+
+#[test]
+fn two_credentials_of_one_user_in_one_request_are_duplicates() {
+    let broker = Broker::start(&[]);
+    let mut client = broker.client();
+    let credential = |mechanism| {
+        ScramCredentialUpsertion::default()
+            .with_name(text("alice"))
+            .with_mechanism(mechanism)
+            .with_iterations(8_192)
+            .with_salt(Bytes::from_static(b"salt"))
+            .with_salted_password(Bytes::from_static(b"password"))
+    };
+    let mut upsert = |mechanisms: &[i8]| {
+        let upsertions = mechanisms.iter().copied().map(credential).collect();
+        let request = AlterUserScramCredentialsRequest::default().with_upsertions(upsertions);
+        error(client.call(0, &request).results[0].error_code)
+    };
+    assert_eq!(upsert(&[1, 2]), ErrorCode::DuplicateResource);
+    assert_eq!(upsert(&[1]), ErrorCode::None);
+}

@@ -1,0 +1,8 @@
+//! How Kafka behaves where clients lean on it: one test for each behaviour, named after it.
+
+mod answers;
+mod configs;
+mod groups;
+mod idempotence;
+mod records;
+mod topics;

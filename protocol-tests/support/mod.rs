@@ -1,0 +1,33 @@
+//! What the tests are written with: a broker as a process, a client on a socket, and records.
+
+mod calls;
+mod client;
+mod process;
+mod records;
+
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+pub use calls::{Fetch, topic_name};
+pub use client::Client;
+pub use process::{Broker, Directory, refused};
+pub use records::{Record, batch, batch_at, batch_of, now_ms, producer_batch, records_in, value_of_len};
+
+use ottla::types::ErrorCode;
+
+/// How long anything may take before a test gives up.
+pub const DEADLINE: Duration = Duration::from_secs(30);
+
+/// Asks again until `condition` holds; fails with `what` when it never does.
+pub fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
+    let began = Instant::now();
+    while !condition() {
+        assert!(began.elapsed() < DEADLINE, "it never came true that {what}");
+        sleep(Duration::from_millis(5));
+    }
+}
+
+/// The name of an error code on the wire.
+pub fn error(code: i16) -> ErrorCode {
+    ErrorCode::from_code(code).unwrap_or_else(|| panic!("{code} is no error code of Kafka"))
+}

@@ -1,0 +1,7 @@
+//! What other brokers got wrong, each as a test that fails when it is got wrong here.
+
+mod durability;
+mod fetching;
+mod frames;
+mod retention;
+mod topics;
