@@ -1,0 +1,84 @@
+// One member of a consumer group that tells what it owns and reads. Twin of confluent/member.py.
+// Member BOOTSTRAP GROUP TOPIC ASSIGNOR INSTANCE-ID|-
+// Lines: "MILLIS + PARTITION", "MILLIS - PARTITION", "MILLIS r PARTITION FIRST-OFFSET LAST-OFFSET".
+import java.time.Duration;
+import java.util.Collection;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import java.util.Properties;
+import org.apache.kafka.clients.consumer.ConsumerRebalanceListener;
+import org.apache.kafka.clients.consumer.ConsumerRecord;
+import org.apache.kafka.clients.consumer.ConsumerRecords;
+import org.apache.kafka.clients.consumer.KafkaConsumer;
+import org.apache.kafka.common.TopicPartition;
+import org.apache.kafka.common.errors.RebalanceInProgressException;
+import org.apache.kafka.common.errors.WakeupException;
+import org.apache.kafka.common.serialization.ByteArrayDeserializer;
+
+public final class Member {
+    private static final Map<String, String> ASSIGNORS = Map.of(
+        "range", "org.apache.kafka.clients.consumer.RangeAssignor",
+        "roundrobin", "org.apache.kafka.clients.consumer.RoundRobinAssignor",
+        "sticky", "org.apache.kafka.clients.consumer.StickyAssignor",
+        "cooperative-sticky", "org.apache.kafka.clients.consumer.CooperativeStickyAssignor");
+
+    public static void main(String[] args) throws Exception {
+        Properties settings = new Properties();
+        settings.put("bootstrap.servers", args[0]);
+        settings.put("group.id", args[1]);
+        settings.put("partition.assignment.strategy", ASSIGNORS.get(args[3].toLowerCase(Locale.ROOT)));
+        if (!args[4].equals("-")) settings.put("group.instance.id", args[4]);
+        settings.put("session.timeout.ms", "12000");
+        settings.put("heartbeat.interval.ms", "1000");
+        settings.put("auto.offset.reset", "earliest");
+        settings.put("enable.auto.commit", "false");
+        // There is one broker: what is known of it stays true while it is away.
+        settings.put("metadata.recovery.strategy", "none");
+        var consumer = new KafkaConsumer<>(settings, new ByteArrayDeserializer(), new ByteArrayDeserializer());
+        Thread main = Thread.currentThread();
+        Runtime.getRuntime().addShutdownHook(new Thread(() -> {
+            consumer.wakeup();
+            try {
+                main.join(10_000);
+            } catch (InterruptedException ignored) {
+                // The process is ending.
+            }
+        }));
+        try (consumer) {
+            consumer.subscribe(List.of(args[2]), new Owned());
+            while (true) {
+                ConsumerRecords<byte[], byte[]> records = consumer.poll(Duration.ofMillis(100));
+                for (TopicPartition partition : records.partitions()) {
+                    List<ConsumerRecord<byte[], byte[]>> own = records.records(partition);
+                    tell("r " + partition.partition() + " " + own.get(0).offset() + " " + own.get(own.size() - 1).offset());
+                }
+                if (records.isEmpty()) continue;
+                try {
+                    consumer.commitSync();
+                } catch (RebalanceInProgressException later) {
+                    // Cooperative members keep reading while they rebalance; the next commit covers these records.
+                }
+            }
+        } catch (WakeupException ending) {
+            // SIGTERM: the consumer has been closed on the way here.
+        }
+    }
+
+    private static synchronized void tell(String what) {
+        System.out.println(System.currentTimeMillis() + " " + what);
+        System.out.flush();
+    }
+
+    private static final class Owned implements ConsumerRebalanceListener {
+        @Override
+        public void onPartitionsAssigned(Collection<TopicPartition> partitions) {
+            for (TopicPartition partition : partitions) tell("+ " + partition.partition());
+        }
+
+        @Override
+        public void onPartitionsRevoked(Collection<TopicPartition> partitions) {
+            for (TopicPartition partition : partitions) tell("- " + partition.partition());
+        }
+    }
+}

@@ -1,0 +1,139 @@
+"""The two requests the runner sends by itself: is the broker answering, and where does each partition end?
+
+Everything else goes through real clients; these avoid starting one just to wait.
+"""
+import socket
+import struct
+import time
+
+from .shell import Failed
+
+METADATA, LIST_OFFSETS = 3, 2
+EARLIEST, LATEST = -2, -1
+# UNKNOWN_TOPIC_OR_PARTITION, LEADER_NOT_AVAILABLE, NOT_LEADER_OR_FOLLOWER, OFFSET_NOT_AVAILABLE
+RETRIABLE = {3, 5, 6, 78}
+
+
+def _string(text: str | None) -> bytes:
+    if text is None:
+        return struct.pack(">h", -1)
+    raw = text.encode()
+    return struct.pack(">h", len(raw)) + raw
+
+
+class _Reader:
+    def __init__(self, data: bytes):
+        self.data, self.at = data, 0
+
+    def take(self, layout: str):
+        values = struct.unpack_from(">" + layout, self.data, self.at)
+        self.at += struct.calcsize(">" + layout)
+        return values if len(values) > 1 else values[0]
+
+    def string(self):
+        length = self.take("h")
+        if length < 0:
+            return None
+        self.at += length
+        return self.data[self.at - length:self.at].decode()
+
+
+def call(port: int, key: int, version: int, body: bytes, timeout=5.0) -> _Reader:
+    """One request on a connection of its own; the answer comes back positioned after the response header."""
+    with socket.create_connection(("127.0.0.1", port), timeout=timeout) as connection:
+        connection.settimeout(timeout)
+        frame = struct.pack(">hhi", key, version, 7) + _string("compat") + body
+        connection.sendall(struct.pack(">i", len(frame)) + frame)
+        size = struct.unpack(">i", _exactly(connection, 4))[0]
+        answer = _Reader(_exactly(connection, size))
+    if answer.take("i") != 7:
+        raise Failed("the answer's correlation id is not the request's")
+    return answer
+
+
+def _exactly(connection: socket.socket, count: int) -> bytes:
+    data = b""
+    while len(data) < count:
+        piece = connection.recv(count - len(data))
+        if not piece:
+            raise ConnectionError("closed by the broker")
+        data += piece
+    return data
+
+
+def metadata(port: int, topics: list[str] | None = None, timeout=5.0):
+    """Metadata version 4 without auto-creation: (broker count, {topic: {partition: (error, leader)}})."""
+    body = struct.pack(">i", -1) if topics is None else struct.pack(">i", len(topics)) + b"".join(map(_string, topics))
+    answer = call(port, METADATA, 4, body + b"\0", timeout)
+    answer.take("i")
+    brokers = answer.take("i")
+    for _ in range(brokers):
+        answer.take("i"), answer.string(), answer.take("i"), answer.string()
+    answer.string(), answer.take("i")
+    found = {}
+    for _ in range(answer.take("i")):
+        error, name, _ = answer.take("h"), answer.string(), answer.take("b")
+        partitions = found.setdefault(name, {})
+        if error:
+            partitions[-1] = (error, -1)
+        for _ in range(answer.take("i")):
+            error, index, leader = answer.take("hii")
+            partitions[index] = (error, leader)
+            for _ in range(2):
+                for _ in range(answer.take("i")):
+                    answer.take("i")
+    return brokers, found
+
+
+def offsets(port: int, topic: str, partitions: int, at: int = LATEST) -> list[int]:
+    """The offset of each partition at `at` (ListOffsets version 1).
+
+    Retriable answers are retried for a while: a JVM announces a new partition before it serves it.
+    """
+    body = struct.pack(">i", -1) + struct.pack(">i", 1) + _string(topic) + struct.pack(">i", partitions)
+    body += b"".join(struct.pack(">iq", index, at) for index in range(partitions))
+    deadline = time.monotonic() + 15
+    while True:
+        answer = call(port, LIST_OFFSETS, 1, body)
+        answer.take("i"), answer.string()
+        rows = [answer.take("ihqq") for _ in range(answer.take("i"))]
+        errors = {f"{topic}-{index}": error for index, error, _, _ in rows if error}
+        if not errors:
+            found = {index: offset for index, _, _, offset in rows}
+            return [found[index] for index in range(partitions)]
+        if not set(errors.values()) <= RETRIABLE or time.monotonic() > deadline:
+            raise Failed(f"ListOffsets answered errors {errors}")
+        time.sleep(0.05)
+
+
+def await_answer(port: int, alive, patience: float) -> float:
+    """Seconds until the first Metadata answer that names a broker."""
+    start = time.monotonic()
+    while time.monotonic() - start < patience:
+        try:
+            if metadata(port, [], timeout=2.0)[0] > 0:
+                return time.monotonic() - start
+        except (OSError, struct.error):
+            pass
+        if not alive():
+            raise Failed("the broker ended while starting")
+        time.sleep(0.002)
+    raise Failed(f"no Metadata answer within {patience:.0f} s")
+
+
+def await_topics(port: int, topics: dict[str, int], patience=60.0) -> float:
+    """Seconds until every named topic has all its partitions with a leader."""
+    start = time.monotonic()
+    while True:
+        try:
+            found = metadata(port, list(topics), timeout=10.0)[1]
+            if all(
+                len(found.get(name, {})) == count and all(e == 0 and leader >= 0 for e, leader in found[name].values())
+                for name, count in topics.items()
+            ):
+                return time.monotonic() - start
+        except (OSError, struct.error):
+            pass
+        if time.monotonic() - start > patience:
+            raise Failed(f"{len(topics)} topics were not all led within {patience:.0f} s")
+        time.sleep(0.02)

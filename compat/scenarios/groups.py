@@ -1,0 +1,190 @@
+"""Consumer groups with every assignor: members join, one is killed, a static one restarts; each partition has one owner, always."""
+import re
+import signal
+import subprocess
+import threading
+import time
+
+from harness import clients, wire
+from harness.check import eventually, expect
+from harness.clients import tool
+from harness.context import Context
+from harness.install import need
+from harness.shell import end, run as run_program, spawn, tail
+
+PARTITIONS = 6
+ASSIGNORS = {
+    "java": ["range", "roundrobin", "sticky", "cooperative-sticky"],
+    # librdkafka has no eager sticky assignor.
+    "librdkafka": ["range", "roundrobin", "cooperative-sticky"],
+}
+QUICK = {"java": ["range"], "librdkafka": ["cooperative-sticky"]}
+PATIENCE = 60.0
+
+
+def run(context: Context) -> None:
+    need("java", "confluent")
+    chosen = QUICK if context.quick else ASSIGNORS
+    with context.broker("groups") as broker:
+        topics = [topic_of(client, assignor) for client, assignors in chosen.items() for assignor in assignors]
+        run_program(clients.java("Admin", "create", broker.bootstrap, PARTITIONS, "", *topics), timeout=60)
+        wire.await_topics(broker.port, dict.fromkeys(topics, PARTITIONS))
+
+        def all_of(client: str) -> None:
+            for assignor in chosen[client]:
+                context.check(client, f"group {assignor}", one_group, broker, client, assignor)
+
+        both = [threading.Thread(target=all_of, args=(client,)) for client in chosen]
+        for thread in both:
+            thread.start()
+        for thread in both:
+            thread.join()
+        context.check("broker", "commits survive kill -9", commits_survive, broker, topics)
+
+
+def topic_of(client: str, assignor: str) -> str:
+    return f"group-{client}-{assignor}"
+
+
+class Member:
+    """A running consumer and the lines it has printed."""
+
+    def __init__(self, broker, client: str, assignor: str, name: str, instance: str = "-"):
+        topic = topic_of(client, assignor)
+        arguments = (broker.bootstrap, f"{topic}-readers", topic, assignor, instance)
+        command = clients.java("Member", *arguments) if client == "java" else clients.confluent("member.py", *arguments)
+        self.name = name
+        self.output, self.errors = broker.root / f"{topic}-{name}.out", broker.root / f"{topic}-{name}.err"
+        with open(self.output, "wb") as out, open(self.errors, "wb") as err:
+            self.process = spawn(command, stdin=subprocess.DEVNULL, stdout=out, stderr=err)
+        self.ended_at: int | None = None
+
+    def events(self) -> list[list[str]]:
+        text = self.output.read_text()
+        return [line.split() for line in text[:text.rfind("\n") + 1].splitlines()]
+
+    def owned(self) -> set[int]:
+        own: set[int] = set()
+        for _, what, *numbers in self.events():
+            if what == "+":
+                own.add(int(numbers[0]))
+            elif what == "-":
+                own.discard(int(numbers[0]))
+        return own if self.ended_at is None else set()
+
+    def revocations(self) -> int:
+        return sum(1 for event in self.events() if event[1] == "-")
+
+    def end(self, how=signal.SIGTERM) -> None:
+        if self.ended_at is None:
+            code = end(self.process, how, 20)
+            self.ended_at = int(time.time() * 1000)
+            if how == signal.SIGTERM:
+                expect(code in (0, 143), f"member {self.name} ended with {code}", tail(self.errors.read_bytes()))
+
+    def intervals(self) -> list[tuple[int, int, int, str]]:
+        """(partition, from, to, member) of each span of ownership."""
+        since, spans = {}, []
+        for at, what, *numbers in self.events():
+            if what == "+":
+                since[int(numbers[0])] = int(at)
+            elif what == "-" and int(numbers[0]) in since:
+                spans.append((int(numbers[0]), since.pop(int(numbers[0])), int(at), self.name))
+        last = self.ended_at or int(time.time() * 1000)
+        return spans + [(partition, begun, last, self.name) for partition, begun in since.items()]
+
+
+def one_group(broker, client: str, assignor: str) -> str:
+    topic = topic_of(client, assignor)
+    members: list[Member] = []
+    log = open(broker.root / f"{topic}-producer.log", "wb")
+    feed = clients.confluent("acked.py", broker.bootstrap, topic, PARTITIONS, broker.root / f"{topic}.acks", 500)
+    producer = spawn(feed, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+    try:
+        first = Member(broker, client, assignor, "first")
+        second = Member(broker, client, assignor, "second")
+        static = Member(broker, client, assignor, "static", f"{topic}-instance")
+        members += [first, second, static]
+        settle(members, 2, "three members share the partitions")
+
+        first.end(signal.SIGKILL)
+        settle([second, static], 3, "two members take over from a killed one")
+
+        before, quiet = static.owned(), second.revocations()
+        static.end()
+        again = Member(broker, client, assignor, "static-again", f"{topic}-instance")
+        members.append(again)
+        eventually(lambda: again.owned() == before, f"the restarted static member owns {sorted(before)} again", PATIENCE)
+        expect(second.revocations() == quiet, "the other member was disturbed by the static member's restart")
+
+        fourth = Member(broker, client, assignor, "fourth")
+        members.append(fourth)
+        settle([second, again, fourth], 2, "a new member gets its share")
+        end(producer, signal.SIGTERM, 60)
+        ends = wire.offsets(broker.port, topic, PARTITIONS)
+        eventually(lambda: committed(broker, topic) == ends, "everything is read and committed", PATIENCE, pause=1)
+        return f"{sum(ends)} records; {check_history(members, ends)} spans of ownership"
+    finally:
+        end(producer, signal.SIGKILL)
+        log.close()
+        for member in members:
+            member.end()
+
+
+def settle(members: list[Member], share: int, what: str) -> None:
+    """Waits for a full and even assignment that is still the same a second later."""
+    def even() -> bool:
+        owned = [member.owned() for member in members]
+        return all(len(own) == share for own in owned) and set().union(*owned) == set(range(PARTITIONS))
+
+    def lasting() -> bool:
+        if not even():
+            return False
+        time.sleep(1.0)
+        return even()
+
+    try:
+        eventually(lasting, what, PATIENCE)
+    except Exception:
+        for member in members:
+            expect(member.process.poll() is None, f"member {member.name} ended", tail(member.errors.read_bytes()))
+        raise
+
+
+def check_history(members: list[Member], ends: list[int]) -> int:
+    """No partition had two owners at a time, and no record went unread."""
+    for member in members:
+        member.end()
+    spans = sorted(span for member in members for span in member.intervals())
+    for (partition, _, to, who), (next_partition, since, _, other) in zip(spans, spans[1:]):
+        if partition == next_partition:
+            expect(since >= to, f"partition {partition} was owned by {who} until {to} and by {other} from {since}")
+    for partition, end_offset in enumerate(ends):
+        reads = sorted(
+            (int(event[3]), int(event[4])) for member in members for event in member.events()
+            if event[1] == "r" and int(event[2]) == partition
+        )
+        reached = 0
+        for first, last in reads:
+            expect(first <= reached, f"records {reached} to {first - 1} of partition {partition} were read by nobody")
+            reached = max(reached, last + 1)
+        expect(reached == end_offset, f"partition {partition} was read up to {reached} of {end_offset}")
+    return len(spans)
+
+
+def committed(broker, topic: str) -> list[int]:
+    """Committed offset of each partition, as the official tool prints it."""
+    said, _ = tool("kafka-consumer-groups", "--bootstrap-server", broker.bootstrap, "--describe", "--offsets", "--group", f"{topic}-readers")
+    found = {int(p): int(offset) for p, offset in re.findall(rf"^{topic}-readers\s+{topic}\s+(\d+)\s+(\d+)\s", said, re.M)}
+    return [found.get(partition, -1) for partition in range(PARTITIONS)]
+
+
+def commits_survive(broker, topics: list[str]) -> str:
+    before = {topic: committed(broker, topic) for topic in topics}
+    expect(all(offset > 0 for offsets in before.values() for offset in offsets), f"committed offsets {before}")
+    broker.kill()
+    broker.start()
+    wire.await_topics(broker.port, dict.fromkeys(topics, PARTITIONS))
+    for topic in topics:
+        expect(committed(broker, topic) == before[topic], f"{topic} after kill -9: {committed(broker, topic)}, before {before[topic]}")
+    return f"{len(topics)} groups"
