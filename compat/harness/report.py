@@ -41,6 +41,7 @@ class Report:
             client = max(len("client"), *(len(r[0]) for r in self.rows))
             scenario = max(len("scenario"), *(len(r[1]) for r in self.rows))
             print(f"\n{'client':<{client}}  {'scenario':<{scenario}}  result   seconds  note")
-            for row in sorted(self.rows, key=lambda r: (r[0], r[1])):
+            # What did not pass stands last, where the cut-off end of a long log still shows it.
+            for row in sorted(self.rows, key=lambda r: (r[2] != PASSED, r[0], r[1])):
                 print(f"{row[0]:<{client}}  {row[1]:<{scenario}}  {row[2]:<7}  {row[3]:7.1f}  {row[4]}".rstrip())
         print(f"\n{self.count(PASSED)} passed, {self.count(FAILED)} failed, {self.count(SKIPPED)} skipped", flush=True)
