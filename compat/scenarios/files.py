@@ -9,7 +9,7 @@ from harness.clients import CODECS, tool
 from harness.context import Context
 from harness.install import need
 from harness.records import Expected
-from harness.shell import run as run_program
+from harness.shell import Failed, run as run_program
 
 PARTITIONS = 3
 GROUP = "kept-readers"
@@ -134,12 +134,20 @@ def dump(files: list[Path], *options: str) -> str:
 def metadata_shell(broker) -> str:
     taken = sorted((broker.data / "__cluster_metadata-0").glob("*.checkpoint"))
     expect(taken, "a snapshot in __cluster_metadata-0")
-    said, errors = tool("kafka-metadata-shell", "--snapshot", taken[-1], "ls", "/image/topics/byName")
-    expect("kept-zstd" in said and "grown" in said, "topics in the snapshot", said + errors)
-    expect("gone" not in said.split(), "a deleted topic in the snapshot", said)
-    said, errors = tool("kafka-metadata-shell", "--snapshot", taken[-1], "ls", "/image/cluster/brokers")
-    expect("1" in said.split(), "brokers in the snapshot", said + errors)
+    topics = shell_lists(taken[-1], "/image/topics/byName", ["kept-zstd", "grown"])
+    expect("gone" not in topics, "a deleted topic in the snapshot", " ".join(topics))
+    shell_lists(taken[-1], "/image/cluster/brokers", ["1"])
     return taken[-1].name
+
+
+def shell_lists(snapshot, path: str, wanted: list[str]) -> list[str]:
+    """What the shell lists, once it lists all that is wanted. On a busy machine it sometimes runs its command before its
+    loader, a thread beside it, has published the snapshot; then it is asked again."""
+    for _ in range(5):
+        said, errors = tool("kafka-metadata-shell", "--snapshot", snapshot, "ls", path)
+        if set(wanted) <= set(said.split()):
+            return said.split()
+    raise Failed(f"{path} in the snapshot lists {said!r}: {errors[-600:]}")
 
 
 def hand_over(broker, kind: str, expected: Expected) -> str:
