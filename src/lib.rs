@@ -10,6 +10,7 @@ pub mod config;
 pub mod protocol;
 pub mod state_machine;
 
+pub mod client;
 pub mod log;
 pub mod metadata;
 pub mod network;

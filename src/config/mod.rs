@@ -23,7 +23,7 @@ mod load;
 mod loggers;
 mod nearest;
 mod ottla;
-mod properties;
+pub mod properties;
 mod providers;
 mod reference;
 mod rules;

@@ -17,4 +17,4 @@ pub mod messages {
 }
 
 pub use kafka_protocol::messages::ApiKey;
-pub use kafka_protocol::protocol::{Request, StrBytes};
+pub use kafka_protocol::protocol::{Message as MessageVersions, Request, StrBytes};
