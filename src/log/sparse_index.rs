@@ -104,9 +104,7 @@ impl<E: Entry> SparseIndex<E> {
         if state.in_file == 0 {
             return Ok(None);
         }
-        let file = open()?;
-        let count = count_in_file(&file, state.in_file, &holds)?;
-        if count == 0 { Ok(None) } else { Ok(Some(entries(&file, count - 1, 1)?[0])) }
+        Ok(last_in_file(open()?.as_ref(), state.in_file, &holds)?.1)
     }
 
     /// Drops the entries for which `keep` is false, and cuts the file.
@@ -116,7 +114,7 @@ impl<E: Entry> SparseIndex<E> {
         state.tail.truncate(kept);
         if state.tail.is_empty() && state.in_file > 0 {
             let file = open()?;
-            let kept = count_in_file(&file, state.in_file, &keep)?;
+            let (kept, _) = last_in_file(&file, state.in_file, &keep)?;
             if kept < state.in_file {
                 file.set_len((kept * E::SIZE) as u64).map_err(LogError::io("truncate", path))?;
                 state.in_file = kept;
@@ -164,15 +162,21 @@ impl<E: Entry> SparseIndex<E> {
     }
 }
 
-/// How many of the file's first `total` entries satisfy `holds`.
-fn count_in_file<E: Entry>(file: &File, total: usize, holds: &impl Fn(&E) -> bool) -> Result<usize, LogError> {
-    let (mut low, mut high) = (0, total);
+/// How many of the file's first `total` entries satisfy `holds`, and the last of them.
+fn last_in_file<E: Entry>(
+    file: &File,
+    total: usize,
+    holds: &impl Fn(&E) -> bool,
+) -> Result<(usize, Option<E>), LogError> {
+    let (mut low, mut high, mut last) = (0, total, None);
     while high - low > WINDOW_ENTRIES {
         let middle = low + (high - low) / 2;
-        if holds(&entries(file, middle, 1)?[0]) { low = middle + 1 } else { high = middle }
+        let entry = entries(file, middle, 1)?[0];
+        if holds(&entry) { (low, last) = (middle + 1, Some(entry)) } else { high = middle }
     }
     let window: Vec<E> = entries(file, low, high - low)?;
-    Ok(low + window.partition_point(holds))
+    let count = window.partition_point(holds);
+    Ok((low + count, window[..count].last().copied().or(last)))
 }
 
 fn entries<E: Entry>(file: &File, first: usize, count: usize) -> Result<Vec<E>, LogError> {

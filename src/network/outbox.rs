@@ -18,6 +18,8 @@ use crate::types::FileRange;
 
 /// One `sendfile` call: long enough to be cheap, short enough to let other connections of the worker in between.
 const SENDFILE_STEP: usize = 256 << 10;
+/// Bytes of a file range that are looked up in the page cache at once.
+const RESIDENCY_STEP: usize = 1 << 20;
 /// Slices of memory that leave in one call.
 const GATHER_MAX: usize = 32;
 /// A reader slower than this for the whole of a reply, after the time given to any reply, is not waited for.
@@ -42,13 +44,15 @@ pub(super) struct Outbox<'s> {
     drain_timeout: Duration,
     segments: VecDeque<ReplySegment>,
     len: usize,
+    /// How far into its file the range in front was found, or brought, into the page cache.
+    resident_until: u64,
 }
 
 impl<'s> Outbox<'s> {
     /// Nothing waits for `stream`. A peer that does not read has `drain_timeout`, and longer only in proportion to the
     /// length of what it has to read.
     pub(super) fn new(stream: &'s TcpStream, drain_timeout: Duration) -> Outbox<'s> {
-        Outbox { stream, drain_timeout, segments: VecDeque::new(), len: 0 }
+        Outbox { stream, drain_timeout, segments: VecDeque::new(), len: 0, resident_until: 0 }
     }
 
     /// Bytes waiting.
@@ -85,7 +89,16 @@ impl<'s> Outbox<'s> {
     /// Hands the socket as much as one call takes.
     async fn step(&mut self) -> Result<(), SendError> {
         let sent = match self.segments.front() {
-            Some(ReplySegment::File(range)) => send_file(self.stream, range).await?,
+            Some(ReplySegment::File(range)) => {
+                if self.resident_until <= range.position {
+                    let len = range.len.min(RESIDENCY_STEP);
+                    if !is_resident(&range.file, range.position, len) {
+                        warm(range, len).await?;
+                    }
+                    self.resident_until = range.position + len as u64;
+                }
+                send_file(self.stream, range, self.resident_until)?
+            }
             Some(ReplySegment::Bytes(_)) => self.send_memory()?,
             None => 0,
         };
@@ -132,17 +145,15 @@ impl<'s> Outbox<'s> {
             }
             if front.is_empty() {
                 self.segments.pop_front();
+                self.resident_until = 0;
             }
             sent -= step;
         }
     }
 }
 
-async fn send_file(stream: &TcpStream, range: &FileRange) -> Result<usize, SendError> {
-    let step = range.len.min(SENDFILE_STEP);
-    if !is_resident(&range.file, range.position, step) {
-        warm(range, step).await?;
-    }
+fn send_file(stream: &TcpStream, range: &FileRange, until: u64) -> Result<usize, SendError> {
+    let step = range.len.min(SENDFILE_STEP).min((until - range.position) as usize);
     let mut position = range.position;
     let sent = stream
         .try_io(Interest::WRITABLE, || Ok(rustix::fs::sendfile(stream, &range.file, Some(&mut position), step)?))?;
