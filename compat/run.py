@@ -27,6 +27,7 @@ SCENARIOS = {
     "retention": ["java", "confluent"],
     "kill9": ["java", "confluent"],
     "dropped": ["java", "confluent"],
+    "official-tools": ["java"],
     "old-clients": ["old-java"],
     "scale": ["java"],
 }

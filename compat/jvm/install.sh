@@ -3,32 +3,54 @@
 #
 #   install.sh [DIRECTORY]      default: compat/.work/kafka
 #
-# The result has libs/ (the jars) and bin/kafka-*.sh (one launcher for each tool used here).
+# The result has libs/ (the jars) and bin/kafka-*.sh (one launcher for each tool). It is made anew when this script or the
+# list of jars changes.
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 target=${1:-$here/../.work/kafka}
 
 launchers='
-kafka-server-start      kafka.Kafka
-kafka-storage           kafka.tools.StorageTool
-kafka-configs           kafka.admin.ConfigCommand
-kafka-topics            org.apache.kafka.tools.TopicCommand
-kafka-get-offsets       org.apache.kafka.tools.GetOffsetShell
-kafka-dump-log          org.apache.kafka.tools.DumpLogSegments
-kafka-delete-records    org.apache.kafka.tools.DeleteRecordsCommand
-kafka-log-dirs          org.apache.kafka.tools.LogDirsCommand
+kafka-acls org.apache.kafka.tools.AclCommand
 kafka-broker-api-versions org.apache.kafka.tools.BrokerApiVersionsCommand
-kafka-metadata-quorum   org.apache.kafka.tools.MetadataQuorumCommand
-kafka-metadata-shell    org.apache.kafka.shell.MetadataShell
-kafka-console-producer  org.apache.kafka.tools.ConsoleProducer
-kafka-console-consumer  org.apache.kafka.tools.consumer.ConsoleConsumer
-kafka-consumer-groups   org.apache.kafka.tools.consumer.group.ConsumerGroupCommand
-kafka-producer-perf-test org.apache.kafka.tools.ProducerPerformance
+kafka-client-metrics org.apache.kafka.tools.ClientMetricsCommand
+kafka-cluster org.apache.kafka.tools.ClusterTool
+kafka-configs kafka.admin.ConfigCommand
+kafka-console-consumer org.apache.kafka.tools.consumer.ConsoleConsumer
+kafka-console-producer org.apache.kafka.tools.ConsoleProducer
+kafka-console-share-consumer org.apache.kafka.tools.consumer.ConsoleShareConsumer
+kafka-consumer-groups org.apache.kafka.tools.consumer.group.ConsumerGroupCommand
 kafka-consumer-perf-test org.apache.kafka.tools.ConsumerPerformance
+kafka-delegation-tokens org.apache.kafka.tools.DelegationTokenCommand
+kafka-delete-records org.apache.kafka.tools.DeleteRecordsCommand
+kafka-dump-log org.apache.kafka.tools.DumpLogSegments
+kafka-e2e-latency org.apache.kafka.tools.EndToEndLatency
+kafka-features org.apache.kafka.tools.FeatureCommand
+kafka-get-offsets org.apache.kafka.tools.GetOffsetShell
+kafka-groups org.apache.kafka.tools.GroupsCommand
+kafka-jmx org.apache.kafka.tools.JmxTool
+kafka-leader-election org.apache.kafka.tools.LeaderElectionCommand
+kafka-log-dirs org.apache.kafka.tools.LogDirsCommand
+kafka-metadata-quorum org.apache.kafka.tools.MetadataQuorumCommand
+kafka-metadata-shell org.apache.kafka.shell.MetadataShell
+kafka-producer-perf-test org.apache.kafka.tools.ProducerPerformance
+kafka-reassign-partitions org.apache.kafka.tools.reassign.ReassignPartitionsCommand
+kafka-replica-verification org.apache.kafka.tools.ReplicaVerificationTool
+kafka-server-start kafka.Kafka
+kafka-share-consumer-perf-test org.apache.kafka.tools.ShareConsumerPerformance
+kafka-share-groups org.apache.kafka.tools.consumer.group.ShareGroupCommand
+kafka-storage kafka.tools.StorageTool
+kafka-streams-application-reset org.apache.kafka.tools.StreamsResetter
+kafka-streams-groups org.apache.kafka.tools.streams.StreamsGroupCommand
+kafka-topics org.apache.kafka.tools.TopicCommand
+kafka-transactions org.apache.kafka.tools.TransactionsCommand
+kafka-verifiable-consumer org.apache.kafka.tools.VerifiableConsumer
+kafka-verifiable-producer org.apache.kafka.tools.VerifiableProducer
+kafka-verifiable-share-consumer org.apache.kafka.tools.VerifiableShareConsumer
 '
 
-if [ -x "$target/bin/kafka-server-start.sh" ] && [ -d "$target/libs" ]; then exit 0; fi
+recipe=$(cat "${BASH_SOURCE[0]}" "$here/pom.xml" | cksum)
+if [ "$(cat "$target/.made-from" 2>/dev/null)" = "$recipe" ]; then exit 0; fi
 for program in java mvn; do
   command -v "$program" >/dev/null || { echo "install.sh: $program is not installed (Debian: default-jdk-headless, maven)" >&2; exit 1; }
 done
@@ -67,6 +89,8 @@ L
   chmod +x "$staging/bin/$name.sh"
 done <<< "$launchers"
 
+echo "$recipe" > "$staging/.made-from"
+chmod 755 "$staging"
 rm -rf "$target"
 mv "$staging" "$target"
 trap - EXIT
