@@ -27,4 +27,6 @@ pub mod broker;
 pub mod cli;
 
 #[cfg(test)]
+mod generated;
+#[cfg(test)]
 mod tidy;

@@ -13,6 +13,8 @@ mod endpoints;
 mod node;
 mod operations;
 mod producer_ids;
+#[cfg(test)]
+mod reference;
 
 pub use answer::Answer;
 pub use dispatch::Dispatch;
