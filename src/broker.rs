@@ -225,11 +225,7 @@ fn open_storage(
     let image = cluster.image();
     storage::refuse_guards(&image)?;
     report::lines(&image, store).iter().for_each(|line| tracing::warn!("{line}"));
-    let of_broker = |resource| (*image.config(&resource)).clone();
-    let this_broker = ConfigResource::broker(BrokerId(config.node_id));
-    for line in store.set_dynamic(of_broker(ConfigResource::default_broker()), of_broker(this_broker)) {
-        tracing::warn!("{line}");
-    }
+    publisher::take_over_broker_configs(store, &image);
     log_dirs.load(&|topic| Arc::new(store.topic_config(&image.config(&ConfigResource::topic(topic)))))?;
     Ok((log_dirs, cluster))
 }
@@ -257,7 +253,7 @@ fn publisher(
 /// Puts the image in force, and from then on every committed change.
 fn subscribe(mut publisher: Publisher, quorum: &Quorum) {
     let image = quorum.image();
-    publisher.apply_broker_configs(&image);
+    publisher.enforce_broker_configs();
     publisher.follow_moves();
     publisher.begin(&image);
     // Nothing is appended before the broker has joined, so the first delta starts from the image just applied.

@@ -141,3 +141,16 @@ fn two_credentials_of_one_user_in_one_request_are_duplicates() {
     assert_eq!(upsert(&[1, 2]), ErrorCode::DuplicateResource);
     assert_eq!(upsert(&[1]), ErrorCode::None);
 }
+
+#[test]
+fn a_stored_config_that_is_ignored_is_told_once_at_start() {
+    let mut broker = Broker::start(&[]);
+    let (port, controller_port) = (broker.directory.port, broker.directory.controller_port);
+    let listeners = format!("PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller_port}");
+    assert_eq!(alter(&mut broker.client(), BROKER, "1", SET, "listeners", &listeners), ErrorCode::None);
+    let told = |broker: &Broker| broker.directory.log().matches("dynamic config listeners is ignored").count();
+    broker.stop();
+    let before = told(&broker);
+    broker.launch();
+    assert_eq!(told(&broker), before + 1);
+}

@@ -43,14 +43,18 @@ pub struct Publisher {
     pub reconfigured: Box<dyn Fn(&ConfigStore) + Send>,
 }
 
+/// Has `configs` take over what an image says of the broker's own configs, and tells what of it is ignored.
+pub fn take_over_broker_configs(configs: &ConfigStore, image: &MetadataImage) {
+    let stored = |resource| (*image.config(&resource)).clone();
+    let this_broker = ConfigResource::broker(BrokerId(configs.broker().node_id));
+    for line in configs.set_dynamic(stored(ConfigResource::default_broker()), stored(this_broker)) {
+        tracing::warn!("{line}");
+    }
+}
+
 impl Publisher {
-    /// Puts the configs of an image into force, before any log is opened.
-    pub fn apply_broker_configs(&self, image: &MetadataImage) {
-        let default_broker = image.config(&ConfigResource::default_broker());
-        let this_broker = image.config(&ConfigResource::broker(self.broker_id));
-        for line in self.config.set_dynamic((*default_broker).clone(), (*this_broker).clone()) {
-            tracing::warn!("{line}");
-        }
+    /// Puts the broker's own configs into force, as they were last taken over.
+    pub fn enforce_broker_configs(&self) {
         let broker = self.config.broker();
         self.log_dirs.set_cordoned(broker.cordoned_log_dirs.iter().cloned().collect());
         self.log_dirs.set_move_rate(broker.replica_alter_log_dirs_io_max_bytes_per_second);
@@ -130,7 +134,8 @@ impl Publisher {
         let of_broker = |resource: &&ConfigResource| resource.kind == ConfigResource::BROKER;
         let all = changed.iter().any(|resource| of_broker(&resource));
         if all {
-            self.apply_broker_configs(image);
+            take_over_broker_configs(&self.config, image);
+            self.enforce_broker_configs();
         }
         let topics = image.topics.iter().filter(|topic| all || changed.contains(&ConfigResource::topic(&*topic.name)));
         for topic in topics {
