@@ -226,6 +226,7 @@ fn open_storage(
     storage::refuse_guards(&image)?;
     report::lines(&image, store).iter().for_each(|line| tracing::warn!("{line}"));
     publisher::take_over_broker_configs(store, &image);
+    log_dirs.context().set_producer_rules(storage::producer_rules(&store.broker()));
     log_dirs.load(&|topic| Arc::new(store.topic_config(&image.config(&ConfigResource::topic(topic)))))?;
     Ok((log_dirs, cluster))
 }

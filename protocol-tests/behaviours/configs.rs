@@ -5,13 +5,14 @@ use ottla::protocol::StrBytes;
 use ottla::protocol::messages::alter_user_scram_credentials_request::ScramCredentialUpsertion;
 use ottla::protocol::messages::describe_configs_request::DescribeConfigsResource;
 use ottla::protocol::messages::describe_configs_response::DescribeConfigsResourceResult;
+use ottla::protocol::messages::describe_producers_request::TopicRequest;
 use ottla::protocol::messages::incremental_alter_configs_request::{AlterConfigsResource, AlterableConfig};
 use ottla::protocol::messages::{
-    AlterUserScramCredentialsRequest, DescribeConfigsRequest, IncrementalAlterConfigsRequest,
+    AlterUserScramCredentialsRequest, DescribeConfigsRequest, DescribeProducersRequest, IncrementalAlterConfigsRequest,
 };
 use ottla::types::ErrorCode;
 
-use crate::support::{Broker, Client, batch_of, error};
+use crate::support::{Broker, Client, batch_of, error, eventually, producer_batch, topic_name};
 
 const TOPIC: i8 = 2;
 const BROKER: i8 = 4;
@@ -153,4 +154,29 @@ fn a_stored_config_that_is_ignored_is_told_once_at_start() {
     let before = told(&broker);
     broker.launch();
     assert_eq!(told(&broker), before + 1);
+}
+
+/// How many producers partition 0 of `t` remembers.
+fn producers(client: &mut Client) -> usize {
+    let topic = TopicRequest::default().with_name(topic_name("t")).with_partition_indexes(vec![0]);
+    let request = DescribeProducersRequest::default().with_topics(vec![topic]);
+    client.call(0, &request).topics[0].partitions[0].active_producers.len()
+}
+
+#[test]
+fn producers_are_forgotten_after_the_time_that_is_set_while_the_broker_runs() {
+    let every_50_ms = ["log.retention.check.interval.ms", "producer.id.expiration.check.interval.ms"];
+    let mut broker = Broker::start(&every_50_ms.map(|key| (key, "50")));
+    let mut client = broker.client();
+    client.create_topic("t", 1, &[]);
+    client.append("t", 0, producer_batch(7, 0, 0, &[b"a"]));
+    assert_eq!(producers(&mut client), 1);
+    assert_eq!(alter(&mut client, BROKER, "", SET, "producer.id.expiration.ms", "1"), ErrorCode::None);
+    eventually("the producer is forgotten", || producers(&mut client) == 0);
+    assert_eq!(alter(&mut client, BROKER, "", SET, "producer.id.expiration.ms", "86400000"), ErrorCode::None);
+    client.append("t", 0, producer_batch(8, 0, 0, &[b"a"]));
+    assert_eq!(alter(&mut client, BROKER, "", SET, "producer.id.expiration.ms", "1"), ErrorCode::None);
+    broker.kill();
+    broker.launch();
+    assert_eq!(producers(&mut broker.client()), 0, "what is stored holds while the logs are opened");
 }

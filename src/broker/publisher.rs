@@ -11,6 +11,7 @@ use tokio::runtime::Handle;
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::group_log::{self, GroupLog};
+use super::storage;
 use crate::config::{ConfigStore, TopicConfig};
 use crate::coordinator::group::Groups;
 use crate::log::{LogDirs, LogError, MovedListener};
@@ -58,6 +59,7 @@ impl Publisher {
         let broker = self.config.broker();
         self.log_dirs.set_cordoned(broker.cordoned_log_dirs.iter().cloned().collect());
         self.log_dirs.set_move_rate(broker.replica_alter_log_dirs_io_max_bytes_per_second);
+        self.log_dirs.context().set_producer_rules(storage::producer_rules(&broker));
         (self.reconfigured)(&self.config);
     }
 

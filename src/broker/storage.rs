@@ -20,11 +20,7 @@ const DESCRIPTORS_MIN: u64 = 128;
 pub fn claim(config: &BrokerConfig, clock: &Clock) -> Result<LogDirs, BrokerError> {
     let identity = identity(config)?;
     check_metadata_dir(config)?;
-    let rules = ProducerRules {
-        producer_id_expiration_ms: config.producer_id_expiration_ms.into(),
-        ..ProducerRules::default()
-    };
-    let context = LogContext::new(descriptors(), clock.clone(), rules);
+    let context = LogContext::new(descriptors(), clock.clone(), producer_rules(config));
     let options = LogDirsOptions {
         dirs: config.log_dirs.clone(),
         identity,
@@ -35,6 +31,11 @@ pub fn claim(config: &BrokerConfig, clock: &Clock) -> Result<LogDirs, BrokerErro
         high_watermark_checkpoint_interval: Millis(config.replica_high_watermark_checkpoint_interval_ms),
     };
     Ok(LogDirs::claim(options, context)?)
+}
+
+/// When logs forget their producers.
+pub fn producer_rules(config: &BrokerConfig) -> ProducerRules {
+    ProducerRules { producer_id_expiration_ms: config.producer_id_expiration_ms.into(), ..ProducerRules::default() }
 }
 
 /// Whose the directories are: what the first formatted one says, which the others must agree with.

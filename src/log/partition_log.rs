@@ -27,8 +27,7 @@ pub struct LogContext {
     pub cache: Arc<DescriptorCache>,
     pub work: Arc<WorkQueue>,
     pub clock: Clock,
-    /// When producers are forgotten, and whether transactions are verified.
-    pub producer_rules: ProducerRules,
+    producer_rules: ArcSwap<ProducerRules>,
     /// Something was appended or replicated since the checkpoints were written.
     pub changed: AtomicBool,
     /// Some log met a failing disk.
@@ -42,10 +41,20 @@ impl LogContext {
             cache: Arc::new(DescriptorCache::new(descriptors_max)),
             work: Arc::default(),
             clock,
-            producer_rules,
+            producer_rules: ArcSwap::from_pointee(producer_rules),
             changed: AtomicBool::new(false),
             disk_failed: AtomicBool::new(false),
         })
+    }
+
+    /// When producers are forgotten, and whether transactions are verified.
+    pub fn producer_rules(&self) -> ProducerRules {
+        **self.producer_rules.load()
+    }
+
+    /// Has every log obey other rules, from the next time it looks for producers to forget.
+    pub fn set_producer_rules(&self, rules: ProducerRules) {
+        self.producer_rules.store(Arc::new(rules));
     }
 }
 
@@ -432,7 +441,9 @@ impl Log {
 
     /// Forgets producers that were silent for too long.
     pub fn expire_producers(&self, now: Millis) {
-        self.lock_writer().producers.expire(now);
+        let mut writer = self.lock_writer();
+        writer.producers.set_rules(self.context.producer_rules());
+        writer.producers.expire(now);
     }
 
     /// The producers whose state the log keeps, for DescribeProducers.

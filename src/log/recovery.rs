@@ -40,7 +40,7 @@ impl Log {
             context: &context,
             segments: Vec::new(),
             epochs: LeaderEpochs::from_entries(known_epochs.clone()),
-            producers: ProducerStates::new(context.producer_rules),
+            producers: ProducerStates::new(context.producer_rules()),
             recovered: false,
         };
         loader.load_segments()?;
