@@ -81,7 +81,8 @@ pub fn read_topic_id(dir: &Path) -> Result<Option<TopicId>, LogError> {
     let path = dir.join(PARTITION_METADATA);
     let Some(text) = disk::read_small(&path)? else { return Ok(None) };
     if text.is_empty() {
-        // A crash before the first append's sync: there are no records yet that could belong to another topic.
+        // A crash before it was synced. The directory's name tells the topic: a deleted one's is renamed, and that is
+        // synced, before another can have the name.
         return Ok(None);
     }
     let field = |name: &str| {

@@ -179,6 +179,10 @@ impl LogDirs {
     fn perform(&self, work: Work) {
         let outcome = match work {
             Work::FlushSealed(log) => log.upgrade().map_or(Ok(()), |log| log.flush_sealed()),
+            Work::SyncMetadata(log) => match log.upgrade().filter(|log| log.failure().is_none()) {
+                Some(log) => log.sync_metadata(),
+                None => Ok(()),
+            },
             Work::WriteBack { file, position, len } => {
                 disk::start_write_back(&file, position, len);
                 Ok(())

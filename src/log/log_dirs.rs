@@ -320,7 +320,10 @@ impl LogDirs {
         config: Arc<TopicConfig>,
         wanted: Option<DirectoryId>,
     ) -> Result<Arc<Log>, LogError> {
-        if let Some(log) = self.get(partition) {
+        let placed = self.read(&self.logs).get(partition).cloned();
+        if let Some(Placed { log, dir }) = placed {
+            // A crash of the machine may have lost the id that the log was given.
+            self.watch(dir, log.assign_topic_id(topic_id))?;
             return Ok(log);
         }
         let _changing = self.changing.lock().expect("this lock is never held across a panic");

@@ -17,7 +17,7 @@ use super::descriptors::DescriptorCache;
 use super::leader_epochs::LeaderEpochs;
 use super::producer_state::{ProducerEntry, ProducerError, ProducerRules, VerificationGuard};
 use super::segment::{LogPath, Segment};
-use super::work::WorkQueue;
+use super::work::{Work, WorkQueue};
 use super::writer::{Pending, Writer};
 use super::{LogError, checkpoint, disk, snapshots};
 
@@ -92,6 +92,7 @@ pub struct Log {
     pub(super) epochs_dirty: AtomicBool,
     topic_id: OnceLock<TopicId>,
     metadata_synced: AtomicBool,
+    metadata_sync_queued: AtomicBool,
     /// Appends that wait for the owner of the writer to take them along.
     pub(super) queue: Mutex<Vec<Pending>>,
     pub(super) writer: Mutex<Writer>,
@@ -140,7 +141,8 @@ impl Log {
             recovery_point: AtomicI64::new(parts.recovery_point.0),
             epochs: RwLock::new(parts.epochs),
             epochs_dirty: AtomicBool::new(parts.epochs_dirty),
-            metadata_synced: AtomicBool::new(parts.topic_id.is_some() && parts.end > Offset::ZERO),
+            metadata_synced: AtomicBool::new(parts.topic_id.is_some() && options.clean),
+            metadata_sync_queued: AtomicBool::new(false),
             topic_id,
             queue: Mutex::default(),
             writer: Mutex::new(parts.writer),
@@ -227,8 +229,8 @@ impl Log {
         self.topic_id.get().copied()
     }
 
-    /// Gives the log its topic id and writes it down; it is synced before the first append. Answers false if the
-    /// log already belongs to another topic.
+    /// Gives the log its topic id and writes it down; it is synced after the first append. Answers false if the log
+    /// already belongs to another topic.
     pub fn assign_topic_id(&self, id: TopicId) -> Result<bool, LogError> {
         if let Some(known) = self.topic_id.get() {
             return Ok(*known == id);
@@ -287,6 +289,7 @@ impl Log {
         if up_to <= from {
             return Ok(());
         }
+        self.sync_metadata()?;
         let segments = self.segments.load_full();
         let active = segments.len() - 1;
         for (n, segment) in segments.iter().enumerate() {
@@ -380,7 +383,20 @@ impl Log {
         }
     }
 
-    /// Makes the topic id durable, and the leader epochs.
+    /// Has the topic id made durable by a thread that may wait for the disk, once there are records.
+    pub(super) fn begin_metadata_sync(&self) {
+        if !self.metadata_synced.load(Ordering::Acquire) && !self.metadata_sync_queued.swap(true, Ordering::AcqRel) {
+            self.context.work.push(Work::SyncMetadata(self.this.clone()));
+        }
+    }
+
+    /// Whether the topic id is on disk.
+    #[cfg(test)]
+    pub(super) fn metadata_is_synced(&self) -> bool {
+        self.metadata_synced.load(Ordering::Acquire)
+    }
+
+    /// Makes the topic id durable, and the names that lead to it.
     pub fn sync_metadata(&self) -> Result<(), LogError> {
         if !self.metadata_synced.load(Ordering::Acquire) {
             let dir = self.dir();

@@ -18,6 +18,8 @@ const HINTS_MAX: usize = 1024;
 pub enum Work {
     /// Makes everything before the active segment durable, after a roll.
     FlushSealed(Weak<Log>),
+    /// Makes the topic id of a log with its first records durable.
+    SyncMetadata(Weak<Log>),
     /// Begins to write back a stretch of a file.
     WriteBack { file: Arc<File>, position: u64, len: u64 },
     /// Removes files that nothing refers to any more.

@@ -132,7 +132,7 @@ impl Log {
         context: AppendContext,
     ) -> Result<LogAppendInfo, LogError> {
         self.ensure_online()?;
-        self.sync_metadata()?;
+        self.begin_metadata_sync();
         if batches.is_empty() {
             return Ok(self.info(Offset::NONE, Offset::NONE, Millis(-1), false));
         }

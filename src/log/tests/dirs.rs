@@ -5,7 +5,7 @@ use std::fs;
 use std::sync::atomic::Ordering;
 
 use super::*;
-use crate::log::{LogDirs, LogDirsOptions, MetaProperties};
+use crate::log::{LogDirs, LogDirsOptions, MetaProperties, Work};
 use crate::types::{BrokerEpoch, BrokerId};
 
 struct Node {
@@ -280,4 +280,48 @@ fn few_descriptors_serve_many_partitions() {
         assert_eq!(read_all(&dirs.get(&partition(n)).unwrap(), 0, 1).len(), 1);
     }
     assert!(dirs.context().cache.open_files() <= 100);
+}
+
+/// The thread that appends waits for no disk: the first records have the topic id synced by another.
+#[test]
+fn a_first_append_leaves_the_syncs_to_the_thread_for_them() {
+    let node = Node::new(1);
+    let dirs = node.open();
+    let log = create(&dirs, 0);
+    for n in 0..3 {
+        append(&log, batch(&[n], 10, Compression::None));
+    }
+    let now = Millis(node.clock.load(Ordering::SeqCst));
+    let left: Vec<Work> = std::iter::from_fn(|| dirs.context().work.pop(now)).collect();
+    assert!(matches!(left[..], [Work::SyncMetadata(_)]), "{left:?}");
+    assert!(!log.metadata_is_synced());
+    left.into_iter().for_each(|work| dirs.context().work.push(work));
+    node.tick(&dirs, 1);
+    assert!(log.metadata_is_synced());
+}
+
+#[test]
+fn a_flush_covers_the_topic_id() {
+    let node = Node::new(1);
+    let log = create(&node.open(), 0);
+    append(&log, batch(&[1], 10, Compression::None));
+    log.flush().unwrap();
+    assert!(log.metadata_is_synced());
+}
+
+/// A crash of the machine may leave the file empty.
+#[test]
+fn a_lost_topic_id_is_written_again() {
+    let node = Node::new(1);
+    let dirs = node.open();
+    append(&create(&dirs, 0), batch(&[1], 10, Compression::None));
+    drop(dirs);
+    let path = node.path(0).join("t-0/partition.metadata");
+    let text = fs::read_to_string(&path).unwrap();
+    fs::write(&path, "").unwrap();
+    let dirs = node.open();
+    assert_eq!(dirs.get(&partition(0)).unwrap().topic_id(), None);
+    let log = create(&dirs, 0);
+    assert_eq!((log.topic_id(), log.end_offset()), (Some(TopicId::ONE), Offset(1)));
+    assert_eq!(fs::read_to_string(&path).unwrap(), text);
 }
