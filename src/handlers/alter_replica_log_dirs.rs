@@ -61,6 +61,9 @@ fn begin_move(call: &Call<'_>, dirs: &[Directory], partition: &TopicPartition, p
     let (topic, index) = (&partition.topic, partition.partition);
     if let Err(error) = call.node.partitions.named(topic, index) {
         let known = call.node.image().partition(topic, index).is_some();
+        if error == ErrorCode::UnknownTopicOrPartition {
+            call.node.log_dirs.prefer(partition, &to.path);
+        }
         return Err(match error {
             ErrorCode::UnknownTopicOrPartition if known => ErrorCode::ReplicaNotAvailable,
             error => error,

@@ -26,6 +26,9 @@ const METADATA_TOPIC: &str = "__cluster_metadata";
 /// Up to so many logs are synced one by one at a stop; for more the file system is synced as a whole.
 const SYNCED_ONE_BY_ONE_MAX: usize = 256;
 
+/// Directories remembered for partitions that may never be created.
+const PREFERRED_MAX: usize = 100_000;
+
 /// How the directories are to be opened and kept.
 #[derive(Clone, Debug)]
 pub struct LogDirsOptions {
@@ -68,6 +71,8 @@ pub struct LogDirs {
     /// Partitions that could not be opened, and why.
     damaged: RwLock<HashMap<TopicPartition, LogError>>,
     cordoned: RwLock<BTreeSet<PathBuf>>,
+    /// Where partitions are wanted that do not exist yet.
+    preferred: Mutex<HashMap<TopicPartition, DirectoryId>>,
     pub(super) move_pace: MovePace,
     directories_changed: Notify,
     /// A hash of what each checkpoint file was last given, by directory and file.
@@ -151,6 +156,7 @@ impl LogDirs {
             futures: RwLock::default(),
             damaged: RwLock::default(),
             cordoned: RwLock::default(),
+            preferred: Mutex::default(),
             move_pace: MovePace::default(),
             directories_changed: Notify::new(),
             checkpointed: Mutex::default(),
@@ -312,7 +318,17 @@ impl LogDirs {
         self.directories_changed.notified().await;
     }
 
-    /// The log of a partition, created if there is none: in the directory asked for, or where the fewest are.
+    /// Remembers the directory at `to` for a partition that is not here yet, until it is created (KIP-113).
+    pub fn prefer(&self, partition: &TopicPartition, to: &Path) {
+        let Some(dir) = self.dirs.iter().find(|dir| dir.path() == to) else { return };
+        let mut preferred = self.preferred.lock().expect("this lock is never held across a panic");
+        if preferred.len() < PREFERRED_MAX || preferred.contains_key(partition) {
+            preferred.insert(partition.clone(), dir.id());
+        }
+    }
+
+    /// The log of a partition, created if there is none: in the directory that [`LogDirs::prefer`] was told, else in
+    /// the one asked for, else where the fewest are.
     pub fn create(
         &self,
         partition: &TopicPartition,
@@ -333,7 +349,8 @@ impl LogDirs {
         if let Some(error) = self.damage(partition) {
             return Err(error);
         }
-        let dir = self.choose(wanted)?;
+        let preferred = self.preferred.lock().expect("this lock is never held across a panic").remove(partition);
+        let dir = self.choose(preferred.or(wanted))?;
         let path = self.dirs[dir].path().join(current_dir_name(partition));
         let log = self.create_log(dir, path, partition, topic_id, config, Offset::ZERO)?;
         self.write(&self.logs).insert(partition.clone(), Placed { log: log.clone(), dir });

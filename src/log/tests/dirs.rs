@@ -5,7 +5,7 @@ use std::fs;
 use std::sync::atomic::Ordering;
 
 use super::*;
-use crate::log::{LogDirs, LogDirsOptions, MetaProperties, Work};
+use crate::log::{LogDir, LogDirs, LogDirsOptions, MetaProperties, Work};
 use crate::types::{BrokerEpoch, BrokerId};
 
 struct Node {
@@ -118,6 +118,21 @@ fn cordoned_and_failed_directories_get_nothing_new() {
     dirs.close(BrokerEpoch(1)).unwrap();
     assert!(!node.path(1).join(".kafka_cleanshutdown").exists());
     assert!(node.path(2).join(".kafka_cleanshutdown").exists());
+}
+
+#[test]
+fn a_partition_is_created_where_it_was_last_wanted() {
+    let node = Node::new(3);
+    let dirs = node.open();
+    let ids: Vec<_> = dirs.dirs().iter().map(LogDir::id).collect();
+    dirs.prefer(&partition(0), &node.path(1));
+    dirs.prefer(&partition(0), &node.path(2));
+    dirs.prefer(&partition(0), &node.path(7));
+    dirs.create(&partition(0), TopicId::ONE, Arc::new(topic_config()), Some(ids[1])).unwrap();
+    assert_eq!(dirs.directory_of(&partition(0)), Some(ids[2]));
+    dirs.delete(&partition(0), Millis(0)).unwrap();
+    dirs.create(&partition(0), TopicId::ONE, Arc::new(topic_config()), Some(ids[1])).unwrap();
+    assert_eq!(dirs.directory_of(&partition(0)), Some(ids[1]), "the wish was fulfilled");
 }
 
 #[test]
