@@ -81,6 +81,8 @@ pub enum BrokerError {
     NoDirectories(String),
     #[error("{0}")]
     MetadataFailed(String),
+    #[error("the directory of the metadata log failed: {0}; mend it or its disk, then start again")]
+    MetadataDirectoryFailed(String),
 }
 
 /// A running node.

@@ -2,6 +2,7 @@
 
 mod answers;
 mod configs;
+mod directories;
 mod groups;
 mod idempotence;
 mod records;

@@ -127,10 +127,19 @@ impl Broker {
 
     /// Asks it to stop, and expects success.
     pub fn stop(&mut self) {
-        let mut child = self.child.take().expect("it runs");
-        kill_process(Pid::from_child(&child), Signal::TERM).expect("the signal is sent");
-        let status = wait(&mut child);
+        self.terminate();
+        let status = self.ended();
         assert!(status.success(), "it stopped with {status}");
+    }
+
+    /// Asks it to stop, without waiting for it.
+    pub fn terminate(&self) {
+        kill_process(Pid::from_child(self.child.as_ref().expect("it runs")), Signal::TERM).expect("the signal is sent");
+    }
+
+    /// How it ends, once it does.
+    pub fn ended(&mut self) -> ExitStatus {
+        wait(&mut self.child.take().expect("it runs"))
     }
 
     /// Ends it without warning, as kill -9 does.

@@ -27,7 +27,14 @@ pub struct Lifecycle {
     epoch: BrokerEpoch,
     stop: CancellationToken,
     watcher: JoinHandle<()>,
-    failure: watch::Receiver<Option<String>>,
+    failure: watch::Receiver<Option<DirectoryFailure>>,
+}
+
+/// A failure of directories that leaves nothing to go on with.
+#[derive(Clone, Debug)]
+enum DirectoryFailure {
+    All(String),
+    MetadataLog(String),
 }
 
 impl Lifecycle {
@@ -55,9 +62,11 @@ impl Lifecycle {
         let mut failure = self.failure.clone();
         tokio::select! {
             reason = self.cluster.quorum().failed() => BrokerError::MetadataFailed(reason),
-            Ok(reason) = failure.wait_for(Option::is_some) => {
-                BrokerError::NoDirectories(reason.clone().unwrap_or_default())
-            }
+            Ok(failure) = failure.wait_for(Option::is_some) => match failure.clone() {
+                Some(DirectoryFailure::MetadataLog(reason)) => BrokerError::MetadataDirectoryFailed(reason),
+                Some(DirectoryFailure::All(reason)) => BrokerError::NoDirectories(reason),
+                None => BrokerError::NoDirectories(String::new()),
+            },
         }
     }
 
@@ -106,7 +115,7 @@ struct Watcher {
     cluster: Arc<Cluster>,
     node: Arc<Node>,
     epoch: BrokerEpoch,
-    failed: watch::Sender<Option<String>>,
+    failed: watch::Sender<Option<DirectoryFailure>>,
 }
 
 impl Watcher {
@@ -131,9 +140,8 @@ impl Watcher {
             if now == told {
                 continue;
             }
-            if now.online.is_empty() {
-                let reason = self.node.log_dirs.dirs().iter().find_map(|dir| dir.failure());
-                self.failed.send_replace(reason.map(str::to_owned));
+            if let Some(failure) = self.fatal_failure(&now) {
+                self.failed.send_replace(Some(failure));
             }
             let heartbeat = self.cluster.heartbeat(self.epoch, false, now.offline.clone(), now.cordoned.clone()).await;
             if let Err(error) = heartbeat {
@@ -143,6 +151,19 @@ impl Watcher {
             }
             told = now;
         }
+    }
+}
+
+impl Watcher {
+    /// What of the failed directories the node cannot do without.
+    fn fatal_failure(&self, now: &Directories) -> Option<DirectoryFailure> {
+        let dirs = self.node.log_dirs.dirs();
+        let metadata_dir = &self.node.config.broker().metadata_log_dir;
+        if let Some(reason) = dirs.iter().find(|dir| dir.path() == metadata_dir).and_then(|dir| dir.failure()) {
+            return Some(DirectoryFailure::MetadataLog(reason.to_owned()));
+        }
+        let reason = dirs.iter().find_map(|dir| dir.failure())?;
+        now.online.is_empty().then(|| DirectoryFailure::All(reason.to_owned()))
     }
 }
 

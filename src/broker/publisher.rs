@@ -164,11 +164,15 @@ impl Publisher {
         is_new: bool,
     ) {
         let leadership = leadership(registration);
+        let name = TopicPartition::new(topic.name.clone(), index);
         if let Ok(partition) = self.partitions.find(topic.id, index) {
-            partition.lead(leadership);
+            match self.log_dirs.has_failed(&name) {
+                // Kafka's error for it is that of the disk, whoever leads.
+                true => self.partitions.put_offline(topic.name.clone(), topic.id, index),
+                false => partition.lead(leadership),
+            }
             return;
         }
-        let name = TopicPartition::new(topic.name.clone(), index);
         if let Some(log) = self.log_dirs.get(&name)
             && log.topic_id().is_some_and(|id| id != topic.id)
         {

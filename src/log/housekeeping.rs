@@ -12,6 +12,7 @@ use std::time::Duration;
 use crate::types::{Millis, Offset, TopicPartition};
 
 use super::log_dirs::{LogDirs, LogDirsOptions, Placed};
+use super::meta_properties::META_PROPERTIES;
 use super::partition_log::Log;
 use super::work::Work;
 use super::{LogError, checkpoint, disk};
@@ -167,6 +168,7 @@ impl LogDirs {
                 self.lock_housekeeping().push(now + self.options.log_start_checkpoint_interval, Job::LogStarts);
             }
             Job::HighWatermarks => {
+                self.look_after_dirs();
                 if self.context.changed.swap(false, Ordering::AcqRel) {
                     self.checkpoint_dirs(&[Checkpoint::HighWatermark]);
                 }
@@ -194,6 +196,15 @@ impl LogDirs {
             && !matches!(error, LogError::Offline { .. })
         {
             tracing::warn!(%error, "deferred work on a log failed");
+        }
+    }
+
+    /// Notices directories that are gone although nothing is written to them.
+    fn look_after_dirs(&self) {
+        for (n, dir) in self.dirs.iter().enumerate().filter(|(_, dir)| dir.failure().is_none()) {
+            let path = dir.path().join(META_PROPERTIES);
+            // What is wrong is kept with the directory.
+            let _ = self.watch(n, fs::metadata(&path).map_err(LogError::io("find", &path)));
         }
     }
 

@@ -307,6 +307,11 @@ impl LogDirs {
         self.read(&self.logs).get(partition).map(|placed| self.dirs[placed.dir].id())
     }
 
+    /// Whether the directory that holds a partition has failed.
+    pub fn has_failed(&self, partition: &TopicPartition) -> bool {
+        self.read(&self.logs).get(partition).is_some_and(|placed| self.dirs[placed.dir].failure().is_some())
+    }
+
     /// Directories that get no new partitions (KIP-1066).
     pub fn set_cordoned(&self, paths: BTreeSet<PathBuf>) {
         *self.write(&self.cordoned) = paths;
