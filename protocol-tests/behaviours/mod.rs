@@ -6,4 +6,5 @@ mod directories;
 mod groups;
 mod idempotence;
 mod records;
+mod stopping;
 mod topics;

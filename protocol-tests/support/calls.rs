@@ -1,5 +1,7 @@
 //! Requests that many tests make, with the versions they are made in.
 
+use std::io;
+
 use bytes::Bytes;
 use ottla::protocol::StrBytes;
 use ottla::protocol::messages::create_topics_request::{CreatableTopic, CreatableTopicConfig};
@@ -126,17 +128,27 @@ impl Client {
 
     /// Sends records to a partition, to be acknowledged by all replicas, without awaiting the answer.
     pub fn send_produce(&mut self, topic: &str, partition: i32, records: Bytes) -> i32 {
+        self.try_send_produce(topic, partition, records).expect("it is sent")
+    }
+
+    /// As [`Client::send_produce`] to a broker that may have hung up.
+    pub fn try_send_produce(&mut self, topic: &str, partition: i32, records: Bytes) -> io::Result<i32> {
         let partition = PartitionProduceData::default().with_index(partition).with_records(Some(records));
         let topic = TopicProduceData::default().with_name(topic_name(topic)).with_partition_data(vec![partition]);
         let request = ProduceRequest::default().with_acks(-1).with_timeout_ms(10_000).with_topic_data(vec![topic]);
-        self.send(12, &request)
+        self.try_send(12, &request)
+    }
+
+    /// The answer to [`Client::try_send_produce`]; None when the broker has closed the connection.
+    pub fn try_receive_produce(&mut self, correlation_id: i32) -> Option<PartitionProduceResponse> {
+        let mut response = self.try_receive::<ProduceRequest>(12, correlation_id)?;
+        Some(response.responses.remove(0).partition_responses.remove(0))
     }
 
     /// Produces records to a partition, acknowledged by all replicas.
     pub fn produce(&mut self, topic: &str, partition: i32, records: Bytes) -> PartitionProduceResponse {
         let correlation_id = self.send_produce(topic, partition, records);
-        let mut response = self.receive::<ProduceRequest>(12, correlation_id);
-        response.responses.remove(0).partition_responses.remove(0)
+        self.try_receive_produce(correlation_id).expect("the connection is open")
     }
 
     /// Produces records that must be accepted; answers with the first one's offset.

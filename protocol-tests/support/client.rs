@@ -51,42 +51,54 @@ impl Client {
 
     /// Sends a request; answers with its correlation id.
     pub fn send<R: Request>(&mut self, version: i16, request: &R) -> i32 {
+        self.try_send(version, request).expect("it is sent")
+    }
+
+    /// As [`Client::send`] to a broker that may have hung up.
+    pub fn try_send<R: Request>(&mut self, version: i16, request: &R) -> io::Result<i32> {
         self.correlation_id += 1;
         let frame = frame::encode_typed_request(version, self.correlation_id, Some("protocol-test"), request);
-        self.send_bytes(&frame.expect("the request has only what its version has")).expect("it is sent");
-        self.correlation_id
+        self.send_bytes(&frame.expect("the request has only what its version has"))?;
+        Ok(self.correlation_id)
     }
 
-    /// The next frame without its length; None when the broker has closed the connection.
+    /// The next whole frame without its length; None when the broker has closed the connection.
     pub fn receive_frame(&mut self) -> Option<Bytes> {
-        let mut length = [0; 4];
-        match self.stream.read_exact(&mut length) {
-            Ok(()) => {}
-            Err(error) if matches!(error.kind(), io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset) => {
-                return None;
-            }
+        let length = self.receive_exactly(4)?;
+        let length = i32::from_be_bytes(length[..].try_into().expect("four bytes"));
+        self.receive_exactly(length as usize)
+    }
+
+    fn receive_exactly(&mut self, len: usize) -> Option<Bytes> {
+        let mut bytes = BytesMut::zeroed(len);
+        match self.stream.read_exact(&mut bytes) {
+            Ok(()) => Some(bytes.freeze()),
+            Err(error) if matches!(error.kind(), io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset) => None,
             Err(error) => panic!("no answer: {error}"),
         }
-        let mut frame = BytesMut::zeroed(i32::from_be_bytes(length) as usize);
-        self.stream.read_exact(&mut frame).expect("a whole frame");
-        Some(frame.freeze())
     }
 
-    /// The body of the next response, which must be to `correlation_id` and be exactly what its version is.
-    pub fn receive_body(&mut self, api_key: i16, version: i16, correlation_id: i32) -> Bytes {
-        let frame = self.receive_frame().expect("the connection is open");
+    /// The body of the next response, which must be to `correlation_id` and be exactly what its version is; None when
+    /// the broker has closed the connection.
+    fn receive_body(&mut self, api_key: i16, version: i16, correlation_id: i32) -> Option<Bytes> {
+        let frame = self.receive_frame()?;
         let (answered, body) = frame::parse_response_header(api_key, version, frame).expect("a header");
         assert_eq!(answered, correlation_id, "answers come in the order of requests");
         let walk = schema::guard_response(api_key, version, &body).expect("a response of that version");
         assert_eq!(walk.trailing, 0, "bytes behind the response");
-        body
+        Some(body)
     }
 
     /// The response to the request `R` with that correlation id.
     pub fn receive<R: Request>(&mut self, version: i16, correlation_id: i32) -> R::Response {
-        let body = self.receive_body(R::KEY, version, correlation_id);
+        self.try_receive::<R>(version, correlation_id).expect("the connection is open")
+    }
+
+    /// As [`Client::receive`]; None when the broker has closed the connection.
+    pub fn try_receive<R: Request>(&mut self, version: i16, correlation_id: i32) -> Option<R::Response> {
+        let body = self.receive_body(R::KEY, version, correlation_id)?;
         let (response, _) = frame::decode_response::<R>(version, &body).expect("a response that decodes");
-        response
+        Some(response)
     }
 
     /// Sends a request and waits for its answer.
