@@ -10,6 +10,7 @@ use super::key::{ConfigKey, Status, Type, UpdateMode};
 use super::load::{StaticConfig, base_name, is_refused};
 use super::ottla::PREFIX;
 use super::store::State;
+use super::threads;
 use super::topic::{self, TOPIC_KEYS};
 use super::value::{InvalidValue, Value, Values, split_list};
 
@@ -108,6 +109,9 @@ pub(super) fn validate_broker(
     check_layer(configs, scope).map_err(ConfigError::Change)?;
     check_refused(configs).map_err(ConfigError::Change)?;
     let mut texts = base.texts.clone();
+    let mut current = base.texts.clone();
+    lay_over(&mut current, &state.default_broker);
+    lay_over(&mut current, &state.this_broker);
     match scope {
         Scope::AllBrokers => {
             lay_over(&mut texts, configs);
@@ -118,7 +122,10 @@ pub(super) fn validate_broker(
             lay_over(&mut texts, configs);
         }
     }
-    BrokerConfig::parse(&texts, base.built_in)?;
+    let (config, values) = BrokerConfig::parse(&texts, base.built_in)?;
+    let current = threads::Layered { texts: &current, values: &state.values };
+    threads::check(&current, &threads::Layered { texts: &texts, values: &values }, &config)
+        .map_err(ConfigError::Change)?;
     let moved =
         AT_START_ONLY.iter().find(|key| configs.get(**key).is_some_and(|text| base.texts.get(**key) != Some(text)));
     if let Some(key) = moved {

@@ -28,6 +28,7 @@ mod providers;
 mod reference;
 mod rules;
 mod store;
+mod threads;
 mod topic;
 mod value;
 

@@ -181,10 +181,59 @@ fn broker_changes_are_refused_as_the_jvm_refuses_them() {
         assert_eq!(error.message(), message);
     }
     for (scope, key, value) in
-        [(ThisBroker, "foo.bar", "3"), (AllBrokers, "log.roll.ms", "7"), (ThisBroker, "num.io.threads", "2")]
+        [(ThisBroker, "foo.bar", "3"), (AllBrokers, "log.roll.ms", "7"), (ThisBroker, "num.io.threads", "4")]
     {
         store.validate_broker(scope, &texts(&[(key, value)])).unwrap();
     }
+}
+
+#[test]
+fn thread_counts_change_within_the_bounds_of_the_jvm() {
+    use Scope::{AllBrokers, ThisBroker};
+    let store = jvm_store();
+    let pool = |key: &str, value: &str, reason: &str| {
+        let key = key.rsplit_once("plaintext.").map_or(key, |(_, key)| key);
+        format!("Dynamic thread count update validation failed for {key}={value}, value should {reason}")
+    };
+    let half = |now| format!("be at least half the current value {now}");
+    let double = |now| format!("not be greater than double the current value {now}");
+    for (key, value, reason) in [
+        ("num.io.threads", "17", double(8)),
+        ("num.io.threads", "3", half(8)),
+        ("num.network.threads", "7", double(3)),
+        ("listener.name.plaintext.num.network.threads", "7", double(3)),
+        ("background.threads", "4", half(10)),
+        ("num.replica.fetchers", "3", double(1)),
+        ("num.recovery.threads.per.data.dir", "5", double(2)),
+        ("remote.log.reader.threads", "30", double(10)),
+        ("remote.log.manager.follower.thread.pool.size", "100", double(2)),
+    ] {
+        let message = pool(key, value, &reason);
+        for scope in [AllBrokers, ThisBroker] {
+            let error = store.validate_broker(scope, &texts(&[(key, value)])).expect_err(key).message();
+            let begin = "Invalid value org.apache.kafka.common.config.ConfigException: ";
+            assert_eq!(error, format!("{begin}{message} for configuration Invalid dynamic configuration"));
+        }
+    }
+    let error = store.validate_broker(AllBrokers, &texts(&[("log.cleaner.threads", "3")])).unwrap_err().message();
+    assert_eq!(
+        error,
+        "Invalid value org.apache.kafka.common.config.ConfigException: Log cleaner threads cannot be increased to more \
+         than double the current value 1 for configuration Invalid dynamic configuration"
+    );
+    for (key, value) in [
+        ("num.io.threads", "16"),
+        ("num.io.threads", "4"),
+        ("num.network.threads", "1"),
+        ("listener.name.controller.num.network.threads", "7"),
+        ("log.cleaner.threads", "2"),
+    ] {
+        store.validate_broker(AllBrokers, &texts(&[(key, value)])).unwrap();
+    }
+    // What counts is the size in force, also for going back to the file's.
+    store.set_dynamic(texts(&[("num.io.threads", "32")]), BTreeMap::new());
+    store.validate_broker(ThisBroker, &texts(&[("num.io.threads", "64")])).unwrap();
+    assert!(store.validate_broker(AllBrokers, &BTreeMap::new()).is_err());
 }
 
 #[test]
