@@ -180,3 +180,17 @@ fn producers_are_forgotten_after_the_time_that_is_set_while_the_broker_runs() {
     broker.launch();
     assert_eq!(producers(&mut broker.client()), 0, "what is stored holds while the logs are opened");
 }
+
+#[test]
+fn a_topic_may_have_segments_as_small_as_it_likes() {
+    let broker = Broker::start(&[]);
+    let mut client = broker.client();
+    client.create_topic("t", 1, &[("internal.segment.bytes", "2000")]);
+    client.append_many("t", 10, &batch_of(900));
+    let files = std::fs::read_dir(broker.directory.data().join("t-0")).expect("the partition's directory");
+    let logs = files.filter(|file| file.as_ref().expect("an entry").path().extension().is_some_and(|end| end == "log"));
+    assert_eq!(logs.count(), 5);
+    assert_eq!(error(client.produce("t", 0, batch_of(2_001)).error_code), ErrorCode::RecordListTooLarge);
+    let found = describe(&mut client, TOPIC, "t", "internal.segment.bytes");
+    assert_eq!((found.value.as_deref(), found.config_source), (Some("2000"), OF_TOPIC));
+}

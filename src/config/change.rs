@@ -11,7 +11,7 @@ use super::load::{StaticConfig, base_name, is_refused};
 use super::ottla::PREFIX;
 use super::store::State;
 use super::threads;
-use super::topic::{self, TOPIC_KEYS};
+use super::topic::{self, TopicConfig};
 use super::value::{InvalidValue, Value, Values, split_list};
 
 /// Which brokers a change of broker configs is for.
@@ -190,7 +190,7 @@ fn is_per_broker(key: &str) -> bool {
 
 /// Checks what a topic would override.
 pub(super) fn validate_topic(broker: &Values, configs: &BTreeMap<String, String>) -> Result<(), ConfigError> {
-    if let Some(unknown) = configs.keys().find(|key| !TOPIC_KEYS.iter().any(|row| row.name == **key)) {
+    if let Some(unknown) = configs.keys().find(|key| TopicConfig::key(key).is_none()) {
         return Err(ConfigError::Change(format!("Unknown topic config name: {unknown}")));
     }
     let values = topic::parse(broker, configs)?;

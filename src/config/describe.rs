@@ -10,7 +10,7 @@ use super::key::{ConfigKey, Default, UpdateMode};
 use super::load::base_name;
 use super::ottla::OTTLA_KEYS;
 use super::store::{ConfigStore, State};
-use super::topic::{self, TOPIC_KEYS};
+use super::topic::{self, INTERNAL_TOPIC_KEYS, TOPIC_KEYS};
 use super::value::Values;
 
 /// Where a value comes from; the number is the one on the wire.
@@ -93,7 +93,8 @@ impl ConfigStore {
         let values = topic::effective(&state.values, overrides);
         let inherited =
             |key: &ConfigKey| key.synonym.map(|name| self.broker_synonyms(&state, name)).unwrap_or_default();
-        resource_entries(TOPIC_KEYS, &values, overrides, ConfigSource::Topic, inherited)
+        let internal = INTERNAL_TOPIC_KEYS.iter().filter(|key| overrides.contains_key(key.name));
+        resource_entries(TOPIC_KEYS.iter().chain(internal), &values, overrides, ConfigSource::Topic, inherited)
     }
 
     /// The configs of a group, given what it overrides.
@@ -107,7 +108,7 @@ impl ConfigStore {
             }
             (None, Default::Null | Default::Required) => Vec::new(),
         };
-        resource_entries(GROUP_KEYS, &values, overrides, ConfigSource::Group, inherited)
+        resource_entries(GROUP_KEYS.iter(), &values, overrides, ConfigSource::Group, inherited)
     }
 
     fn broker_entry(&self, state: &State, name: &str) -> ConfigEntry {
@@ -181,13 +182,13 @@ fn broker_row(name: &str) -> Option<&'static ConfigKey> {
 }
 
 fn resource_entries(
-    keys: &'static [ConfigKey],
+    keys: impl Iterator<Item = &'static ConfigKey> + Clone,
     values: &Values,
     overrides: &BTreeMap<String, String>,
     own: ConfigSource,
     inherited: impl Fn(&ConfigKey) -> Vec<Synonym>,
 ) -> Vec<ConfigEntry> {
-    let known = keys.iter().map(|key| {
+    let known = keys.clone().map(|key| {
         let value = values.of(key.name).text();
         let mut synonyms = inherited(key);
         if overrides.contains_key(key.name) {
@@ -207,7 +208,7 @@ fn resource_entries(
         .with_first_source()
     });
     // What an older release may have left in the metadata log.
-    let unknown = overrides.keys().filter(|name| keys.iter().all(|key| key.name != **name)).map(|name| {
+    let unknown = overrides.keys().filter(|name| keys.clone().all(|key| key.name != **name)).map(|name| {
         let synonyms = vec![Synonym { name: name.clone(), value: None, source: own }];
         ConfigEntry {
             name: name.clone(),

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::derived::topic_default;
-use super::key::Default::Is;
+use super::key::Default::{Is, Null};
 use super::key::Status::{Obeyed, WithoutEffect};
 use super::key::Valid::*;
 use super::key::{ConfigKey, Type, UpdateMode};
@@ -111,6 +111,20 @@ declare! {
         "Whether a replica that is not in sync may become leader, at the price of lost records.";
 }
 
+const INTERNAL_SEGMENT_BYTES: &str = "internal.segment.bytes";
+
+/// The topic keys that Kafka takes without documenting them; described only where they are set.
+pub(super) const INTERNAL_TOPIC_KEYS: &[ConfigKey] = &[ConfigKey {
+    name: INTERNAL_SEGMENT_BYTES,
+    kind: Type::Int,
+    default: Null,
+    valid: Any,
+    mode: UpdateMode::ClusterWide,
+    status: Obeyed,
+    synonym: None,
+    doc: "Largest size of a segment file in place of segment.bytes, without its lower bound; for tests.",
+}];
+
 /// What happens to old segments. Neither keeps them for ever.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct CleanupPolicy {
@@ -140,17 +154,23 @@ pub enum TimestampType {
 impl TopicConfig {
     /// What a topic has that overrides nothing.
     pub(super) fn defaults(broker: &Values) -> TopicConfig {
-        TopicConfig::from_values(&effective(broker, &BTreeMap::new()))
+        TopicConfig::resolve(broker, &BTreeMap::new())
     }
 
     /// A topic's own settings over the broker's. A stored value that is no longer allowed counts as not set.
     pub(super) fn resolve(broker: &Values, overrides: &BTreeMap<String, String>) -> TopicConfig {
-        TopicConfig::from_values(&effective(broker, overrides))
+        let values = effective(broker, overrides);
+        let config = TopicConfig::from_values(&values);
+        match values.get::<Option<i32>>(INTERNAL_SEGMENT_BYTES) {
+            // No batch fits where the size is negative.
+            Some(bytes) => TopicConfig { segment_bytes: bytes.max(0), ..config },
+            None => config,
+        }
     }
 
     /// The row of a topic key.
     pub fn key(name: &str) -> Option<&'static ConfigKey> {
-        TOPIC_KEYS.iter().find(|key| key.name == name)
+        all_keys().find(|key| key.name == name)
     }
 
     /// Milliseconds that segments of this topic stay on local disk.
@@ -173,10 +193,14 @@ impl TopicConfig {
     }
 }
 
+fn all_keys() -> impl Iterator<Item = &'static ConfigKey> {
+    TOPIC_KEYS.iter().chain(INTERNAL_TOPIC_KEYS)
+}
+
 /// Every topic key's value: the topic's own, else the broker's, else the built-in one.
 pub(super) fn effective(broker: &Values, overrides: &BTreeMap<String, String>) -> Values {
     let mut values = Values::empty();
-    for key in TOPIC_KEYS {
+    for key in all_keys() {
         values.set(key.name, effective_value(key, broker, overrides));
     }
     values
@@ -185,7 +209,7 @@ pub(super) fn effective(broker: &Values, overrides: &BTreeMap<String, String>) -
 /// As [`effective`], but a value that is not allowed is an error.
 pub(super) fn parse(broker: &Values, overrides: &BTreeMap<String, String>) -> Result<Values, InvalidValue> {
     let mut values = Values::empty();
-    for key in TOPIC_KEYS {
+    for key in all_keys() {
         let value = match (overrides.get(key.name), key.synonym) {
             (Some(text), _) => key.parse(Some(text))?,
             (None, Some(synonym)) => topic_default(broker, synonym),

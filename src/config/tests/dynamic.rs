@@ -321,3 +321,23 @@ fn lists_are_appended_to_and_subtracted_from() {
     }
     assert_eq!(ListOp::Append.apply(TopicConfig::key("retention.ms").unwrap(), None, "1"), None);
 }
+
+#[test]
+fn the_internal_segment_size_is_taken_as_the_jvm_takes_it() {
+    const KEY: &str = "internal.segment.bytes";
+    let store = jvm_store();
+    for value in ["2000", "14", "0", "-1"] {
+        store.validate_topic(&texts(&[(KEY, value)])).unwrap();
+    }
+    let error = store.validate_topic(&texts(&[(KEY, "abc")])).unwrap_err().message();
+    assert_eq!(error, "Invalid value abc for configuration internal.segment.bytes: Not a number of type INT");
+    let overrides = texts(&[(KEY, "2000"), ("segment.bytes", "3000000")]);
+    assert_eq!(store.topic_config(&overrides).segment_bytes, 2_000);
+    assert_eq!(store.topic_config(&texts(&[(KEY, "-1")])).segment_bytes, 0);
+    let described = |overrides| store.describe_topic(overrides).iter().find(|entry| entry.name == KEY).map(shown);
+    let line = "  internal.segment.bytes=2000 sensitive=false \
+                synonyms={DYNAMIC_TOPIC_CONFIG:internal.segment.bytes=2000}";
+    assert_eq!(described(&overrides).as_deref(), Some(line));
+    assert_eq!(described(&BTreeMap::new()), None);
+    assert!(store.validate_broker(Scope::AllBrokers, &texts(&[(KEY, "5000")])).is_ok(), "no broker key, as any other");
+}
