@@ -131,12 +131,6 @@ fn a_coordinator_serves_from_its_first_request() {
     broker.launch();
     let mut client = broker.client();
     client.find_coordinator("g");
-    // Not by a heartbeat: while the group is loading, that is answered as if all were well.
-    eventually("the group is loaded", || {
-        let fetched = client.call(7, &fetch_all_request());
-        let loading = [ErrorCode::CoordinatorLoadInProgress, ErrorCode::CoordinatorNotAvailable];
-        !loading.contains(&error(fetched.error_code))
-    });
     assert_eq!(committed(&mut client), [("t".to_string(), 3)]);
     assert_eq!(heartbeat(&mut client, &joined.member_id, None, joined.generation_id), ErrorCode::None);
 }

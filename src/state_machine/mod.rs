@@ -12,6 +12,7 @@
 //! it had appended costs the uncommitted state: the machine is reloaded and every open request is answered with the
 //! failure.
 
+mod changes;
 mod contract;
 mod deadlines;
 mod journal;
@@ -19,6 +20,7 @@ mod runtime;
 #[cfg(test)]
 mod tests;
 
+pub use changes::Changes;
 pub use contract::{Now, Outcome, StateMachine, Ticket, TimerChange};
 pub use deadlines::Deadlines;
 pub use journal::{Journal, JournalError};

@@ -92,7 +92,7 @@ impl Groups {
             return refuse(ErrorCode::InvalidGroupId);
         }
         let group = request.group_id.clone();
-        match self.submit(&group, Command::Heartbeat(request)).await {
+        match self.submit_at_once(&group, Command::Heartbeat(request)).await {
             Ok(reply) => into!(reply, Heartbeat),
             Err(ErrorCode::CoordinatorLoadInProgress) => refuse(ErrorCode::None),
             Err(error) => refuse(error),
@@ -208,11 +208,12 @@ impl Groups {
 
     /// ListGroups: the groups that are coordinated here.
     pub async fn list(&self, request: &ListGroupsRequest) -> ListGroupsResponse {
-        if self.is_loading() {
-            return ListGroupsResponse::default().with_error_code(ErrorCode::CoordinatorLoadInProgress.code());
-        }
+        let partitions = match self.all_loaded().await {
+            Ok(partitions) => partitions,
+            Err(error) => return ListGroupsResponse::default().with_error_code(error.code()),
+        };
         let mut groups = Vec::new();
-        for partition in self.active().into_keys() {
+        for partition in partitions {
             let (states, types) = (request.states_filter.clone(), request.types_filter.clone());
             match self.submit_to(partition, Command::List { states, types }).await {
                 Ok(reply) => groups.extend(into!(reply, List)),

@@ -3,16 +3,20 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicI32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use tokio::task::JoinHandle;
 
 use crate::protocol::StrBytes;
-use crate::state_machine::{Handle, Journal, Options, Reload, Runtime, Stop, SubmitError};
+use crate::state_machine::{Changes, Handle, Journal, Options, Reload, Runtime, Stop, SubmitError};
 use crate::types::{Clock, ErrorCode, Millis, TopicId, Uuid};
 
 use super::machine::{Command, GroupMachine, Reply, Settings};
 use super::records::Record;
 use super::undo::error_of;
+
+/// How long a request waits for its partition to be read. It takes milliseconds, unless much was committed.
+const LOAD_WAIT: Duration = Duration::from_secs(1);
 
 /// Who is asking: what a group remembers of a member's connection.
 #[derive(Clone, Debug)]
@@ -39,6 +43,8 @@ pub struct Groups {
     partition_count: AtomicI32,
     elections: AtomicU64,
     shards: Mutex<BTreeMap<i32, Shard>>,
+    /// Told when a partition is no longer being read.
+    settled: Changes,
 }
 
 struct Shard {
@@ -62,6 +68,7 @@ impl Groups {
             partition_count: AtomicI32::new(0),
             elections: AtomicU64::new(0),
             shards: Mutex::default(),
+            settled: Changes::default(),
         }
     }
 
@@ -112,6 +119,8 @@ impl Groups {
         let (runtime, handle) = Runtime::new(machine, journal, self.clock.clone(), options);
         let task = self.runtime.spawn(runtime.run());
         shard.state = ShardState::Active { handle, task };
+        drop(shards);
+        self.settled.tell();
     }
 
     /// The load has failed: the partition stays without a coordinator until it is elected again.
@@ -120,6 +129,7 @@ impl Groups {
         if shards.get(&election.partition).is_some_and(|shard| shard.election == election) {
             let before = shards.remove(&election.partition);
             drop(shards);
+            self.settled.tell();
             self.end(before);
         }
     }
@@ -127,12 +137,14 @@ impl Groups {
     /// This broker does not lead the partition any more. Open requests are answered with NOT_COORDINATOR.
     pub fn resign(&self, partition: i32) {
         let before = self.lock().remove(&partition);
+        self.settled.tell();
         self.end(before);
     }
 
     /// Ends all coordination: what is queued is decided and committed, what is parked is sent away.
     pub async fn stop(&self) {
         let shards = std::mem::take(&mut *self.lock());
+        self.settled.tell();
         for shard in shards.into_values() {
             if let ShardState::Active { handle, task } = shard.state {
                 handle.stop(Stop::Drain).await;
@@ -164,13 +176,34 @@ impl Groups {
         self.submit_to(partition, command).await
     }
 
+    /// Submits once the partition has been read; while that takes too long, Kafka's error says so.
     pub(super) async fn submit_to(&self, partition: i32, command: Command) -> Result<Reply, ErrorCode> {
-        let handle = match self.lock().get(&partition).map(|shard| &shard.state) {
-            None => return Err(ErrorCode::NotCoordinator),
-            Some(ShardState::Loading) => return Err(ErrorCode::CoordinatorLoadInProgress),
-            Some(ShardState::Active { handle, .. }) => handle.clone(),
-        };
+        let handle = self.when_loaded(|| self.handle_of(partition)).await?;
         handle.submit(command).await.map_err(|error| code_of(&error))
+    }
+
+    /// As [`Groups::submit`], without waiting for the partition to be read.
+    pub(super) async fn submit_at_once(&self, group: &str, command: Command) -> Result<Reply, ErrorCode> {
+        let partition = self.partition_for(group).ok_or(ErrorCode::CoordinatorNotAvailable)?;
+        self.handle_of(partition)?.submit(command).await.map_err(|error| code_of(&error))
+    }
+
+    fn handle_of(&self, partition: i32) -> Result<Handle<GroupMachine>, ErrorCode> {
+        match self.lock().get(&partition).map(|shard| &shard.state) {
+            None => Err(ErrorCode::NotCoordinator),
+            Some(ShardState::Loading) => Err(ErrorCode::CoordinatorLoadInProgress),
+            Some(ShardState::Active { handle, .. }) => Ok(handle.clone()),
+        }
+    }
+
+    /// Asks again while the answer is that something is being read.
+    async fn when_loaded<T>(&self, ask: impl Fn() -> Result<T, ErrorCode>) -> Result<T, ErrorCode> {
+        let unless_loading = || match ask() {
+            Err(ErrorCode::CoordinatorLoadInProgress) => None,
+            answer => Some(answer),
+        };
+        let answer = self.settled.answer(LOAD_WAIT, unless_loading).await;
+        answer.unwrap_or(Err(ErrorCode::CoordinatorLoadInProgress))
     }
 
     /// The groups of one request by the partition that answers for them; those without one apart.
@@ -186,17 +219,25 @@ impl Groups {
         (shards, homeless)
     }
 
-    pub(super) fn active(&self) -> BTreeMap<i32, Handle<GroupMachine>> {
+    /// The partitions that are coordinated here, once all of them have been read.
+    pub(super) async fn all_loaded(&self) -> Result<Vec<i32>, ErrorCode> {
+        self.when_loaded(|| {
+            let shards = self.lock();
+            match shards.values().any(|shard| matches!(shard.state, ShardState::Loading)) {
+                true => Err(ErrorCode::CoordinatorLoadInProgress),
+                false => Ok(shards.keys().copied().collect()),
+            }
+        })
+        .await
+    }
+
+    fn active(&self) -> BTreeMap<i32, Handle<GroupMachine>> {
         let shards = self.lock();
         let active = shards.iter().filter_map(|(partition, shard)| match &shard.state {
             ShardState::Active { handle, .. } => Some((*partition, handle.clone())),
             ShardState::Loading => None,
         });
         active.collect()
-    }
-
-    pub(super) fn is_loading(&self) -> bool {
-        self.lock().values().any(|shard| matches!(shard.state, ShardState::Loading))
     }
 
     /// Text that no other member id has.

@@ -2,10 +2,11 @@
 
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use super::super::machine::Settings;
 use super::super::records::{GroupKind, Record};
-use super::super::service::{Client, Groups, partition_of};
+use super::super::service::{Client, Election, Groups, partition_of};
 use super::script::{str_bytes, subscription};
 use crate::protocol::frame::encode_response;
 use crate::protocol::messages::join_group_request::JoinGroupRequestProtocol;
@@ -243,18 +244,47 @@ async fn where_no_coordinator_is_kafkas_errors_say_why() {
     bench.groups.set_partition_count(1);
     assert_eq!(commit_code(&bench.groups, "g").await, ErrorCode::NotCoordinator);
     let election = bench.groups.begin(0);
-    assert_eq!(commit_code(&bench.groups, "g").await, ErrorCode::CoordinatorLoadInProgress);
     let beat = HeartbeatRequest::default().with_group_id(group());
-    assert_eq!(bench.groups.heartbeat(beat).await.error_code, 0, "while it loads, everybody is alive");
-    let listed = bench.groups.list(&ListGroupsRequest::default()).await;
-    assert_eq!(listed.error_code, ErrorCode::CoordinatorLoadInProgress.code());
-    let fetched = bench.groups.fetch(fetch_request("g"), true, 8).await;
-    assert_eq!(fetched.error_code, ErrorCode::CoordinatorLoadInProgress.code());
+    let (beat, began) = (bench.groups.heartbeat(beat).await, Instant::now());
+    assert_eq!(beat.error_code, 0, "while it loads, everybody is alive");
+    let all = ListGroupsRequest::default();
+    let (committed, listed, fetched) = tokio::join!(
+        commit_code(&bench.groups, "g"),
+        bench.groups.list(&all),
+        bench.groups.fetch(fetch_request("g"), true, 8)
+    );
+    assert!(began.elapsed() >= Duration::from_secs(1), "they wait before they give up");
+    let loading = ErrorCode::CoordinatorLoadInProgress;
+    assert_eq!((committed, listed.error_code, fetched.error_code), (loading, loading.code(), loading.code()));
     bench.groups.resign(0);
     bench.groups.elect(election, bench.groups.machine(), bench.journal.clone(), None);
     assert_eq!(commit_code(&bench.groups, "g").await, ErrorCode::NotCoordinator, "the load came too late");
     bench.elect();
     assert_eq!(commit_code(&bench.groups, "g").await, ErrorCode::None);
+}
+
+#[tokio::test]
+async fn a_request_that_comes_during_the_load_is_served_after_it() {
+    let bench = Bench::new();
+    bench.groups.set_partition_count(1);
+    let election = bench.groups.begin(0);
+    let groups = bench.groups.clone();
+    let commit = tokio::spawn(async move { commit_code(&groups, "g").await });
+    let groups = bench.groups.clone();
+    let list = tokio::spawn(async move { groups.list(&ListGroupsRequest::default()).await });
+    settle().await;
+    assert!(!commit.is_finished() && !list.is_finished());
+    bench.groups.elect(election, bench.groups.machine(), bench.journal.clone(), None);
+    assert_eq!((commit.await.unwrap(), list.await.unwrap().error_code), (ErrorCode::None, 0));
+    let ends: [fn(&Groups, Election); 2] = [Groups::give_up, |groups, _| groups.resign(0)];
+    for end in ends {
+        let election = bench.groups.begin(0);
+        let groups = bench.groups.clone();
+        let commit = tokio::spawn(async move { commit_code(&groups, "g").await });
+        settle().await;
+        end(&bench.groups, election);
+        assert_eq!(commit.await.unwrap(), ErrorCode::NotCoordinator);
+    }
 }
 
 #[tokio::test]
