@@ -1,4 +1,8 @@
 //! Telling a torn tail from damage in the middle: is there a good batch anywhere behind?
+//!
+//! Bytes that look like a batch need not be one: a record may hold a copy of some batch. Within what the broken batch
+//! claims to be, a batch counts only if the broken one ends right before it by its own checksum, so that just its
+//! length is wrong. Where the broken batch claims nothing that makes sense, one counts if more follows it as it should.
 
 use std::fs::File;
 use std::path::Path;
@@ -7,7 +11,7 @@ use std::sync::Arc;
 use crate::protocol::batch::{BATCH_HEADER_LEN, BatchHeader};
 use crate::types::Offset;
 
-use super::scan::{Located, Scanner, WALK_WINDOW_BYTES};
+use super::scan::{CRC_START, Located, Scanner, WALK_WINDOW_BYTES};
 use super::segment::RELATIVE_OFFSET_MAX;
 use super::{LogError, disk};
 
@@ -17,7 +21,7 @@ const MAGIC: u8 = 2;
 /// Bytes that are checksummed before the search gives up: a tail made of headers alone would take forever.
 const CHECKED_BYTES_MAX: u64 = 1 << 30;
 
-/// Looks at every byte behind `from` for a batch that could follow `next`: a plausible header and a right checksum.
+/// Looks at every byte behind `from`, where a batch at `next` is due and broken, for a good one that follows it.
 /// Where so much is plausible that the search gives up, the batch it stands at counts as good: nothing is cut unread.
 pub fn find_good_batch(
     file: &Arc<File>,
@@ -26,12 +30,12 @@ pub fn find_good_batch(
     end: u64,
     next: Offset,
 ) -> Result<Option<u64>, LogError> {
+    let mut search = Search::begin(file, path, from, end, next)?;
     let mut buffer = vec![0; WALK_WINDOW_BYTES];
     let mut window = from + 1;
-    let mut checked = 0;
     while window + BATCH_HEADER_LEN as u64 <= end {
         let wanted = (end - window).min(buffer.len() as u64) as usize;
-        let read = disk::read_at_most(file, window, &mut buffer[..wanted]).map_err(LogError::io("read", path))?;
+        let read = search.read(window, &mut buffer[..wanted])?;
         if read < BATCH_HEADER_LEN {
             break;
         }
@@ -39,17 +43,92 @@ pub fn find_good_batch(
         for start in (0..starts).filter(|start| buffer[start + MAGIC_AT] == MAGIC) {
             let position = window + start as u64;
             let Ok(header) = BatchHeader::parse(&buffer[start..]) else { continue };
-            if could_follow(&header, next) && position + header.total_len() as u64 <= end {
-                let mut scanner = Scanner::new(file.clone(), path.to_path_buf(), position, end, WALK_WINDOW_BYTES);
-                checked += header.total_len() as u64;
-                if checked > CHECKED_BYTES_MAX || scanner.checksum_valid(&Located { position, header })? {
-                    return Ok(Some(position));
-                }
+            let found = Located { position, header };
+            if could_follow(&header, next) && found.end() <= end && search.is_good(&found)? {
+                return Ok(Some(position));
             }
         }
         window += starts as u64;
     }
     Ok(None)
+}
+
+struct Search<'a> {
+    file: &'a Arc<File>,
+    path: &'a Path,
+    end: u64,
+    /// The broken batch, if what stands there can be the header of one.
+    broken: Option<Located>,
+    /// The broken batch's checksum up to a position.
+    summed: (u64, u32),
+    /// Bytes of other batches that were checksummed.
+    checked: u64,
+}
+
+impl Search<'_> {
+    fn begin<'a>(
+        file: &'a Arc<File>,
+        path: &'a Path,
+        from: u64,
+        end: u64,
+        next: Offset,
+    ) -> Result<Search<'a>, LogError> {
+        let mut search = Search { file, path, end, broken: None, summed: (from + CRC_START, 0), checked: 0 };
+        let header = search.header_at(from)?.filter(|header| could_follow(header, next));
+        search.broken = header.map(|header| Located { position: from, header });
+        Ok(search)
+    }
+
+    fn is_good(&mut self, found: &Located) -> Result<bool, LogError> {
+        match self.broken {
+            Some(broken) if found.position < broken.end() => self.ends_at(&broken, found.position),
+            Some(broken) if found.position == broken.end() => self.is_whole(found),
+            Some(_) | None => Ok(self.is_whole(found)? && self.leads_on(found)?),
+        }
+    }
+
+    /// Whether the broken batch is a whole one that ends at `position`, its length apart.
+    fn ends_at(&mut self, broken: &Located, position: u64) -> Result<bool, LogError> {
+        let (mut at, mut sum) = self.summed;
+        let mut buffer = [0; 16 << 10];
+        while at < position {
+            let wanted = (position - at).min(buffer.len() as u64) as usize;
+            let read = self.read(at, &mut buffer[..wanted])?;
+            if read == 0 {
+                return Ok(false);
+            }
+            sum = crc32c::crc32c_append(sum, &buffer[..read]);
+            at += read as u64;
+        }
+        self.summed = (at, sum);
+        Ok(at == position && sum == broken.header.crc)
+    }
+
+    fn is_whole(&mut self, found: &Located) -> Result<bool, LogError> {
+        self.checked += found.header.total_len() as u64;
+        let (file, path) = (self.file.clone(), self.path.to_path_buf());
+        let mut scanner = Scanner::new(file, path, found.position, self.end, WALK_WINDOW_BYTES);
+        Ok(self.checked > CHECKED_BYTES_MAX || scanner.checksum_valid(found)?)
+    }
+
+    /// Whether the file ends behind the batch, or goes on with the batch that is due there or a beginning of it.
+    fn leads_on(&self, found: &Located) -> Result<bool, LogError> {
+        if self.checked > CHECKED_BYTES_MAX || self.end - found.end() < BATCH_HEADER_LEN as u64 {
+            return Ok(true);
+        }
+        let due = found.header.next_offset();
+        Ok(self.header_at(found.end())?.is_some_and(|header| could_follow(&header, due)))
+    }
+
+    fn header_at(&self, position: u64) -> Result<Option<BatchHeader>, LogError> {
+        let mut bytes = [0; BATCH_HEADER_LEN];
+        let read = self.read(position, &mut bytes)?;
+        Ok(BatchHeader::parse(&bytes[..read]).ok())
+    }
+
+    fn read(&self, position: u64, buffer: &mut [u8]) -> Result<usize, LogError> {
+        disk::read_at_most(self.file, position, buffer).map_err(LogError::io("read", self.path))
+    }
 }
 
 fn could_follow(header: &BatchHeader, next: Offset) -> bool {

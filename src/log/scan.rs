@@ -16,7 +16,7 @@ pub const SEEK_WINDOW_BYTES: usize = 4 << 10;
 /// Bytes read at once to walk a whole file.
 pub const WALK_WINDOW_BYTES: usize = 256 << 10;
 /// The checksum covers everything behind itself.
-const CRC_START: u64 = 21;
+pub const CRC_START: u64 = 21;
 
 /// A batch and where it lies.
 #[derive(Clone, Copy, Debug)]

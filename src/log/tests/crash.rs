@@ -255,6 +255,8 @@ fn a_tail_made_of_headers_does_not_keep_the_log_from_an_answer() {
     let path = bench.dir().join("00000000000000000000.log");
     let mut bytes = fs::read(&path).unwrap();
     let (start, end) = (bytes.len(), 8 << 20);
+    // What is due makes no sense, so that any of them may be good.
+    bytes.extend_from_slice(&[0xff; 61]);
     let mut header = batch(&[1], 10, Compression::None)[..61].to_vec();
     header[..8].copy_from_slice(&9i64.to_be_bytes());
     header[17..21].fill(0);
@@ -267,4 +269,70 @@ fn a_tail_made_of_headers_does_not_keep_the_log_from_an_answer() {
     fs::write(&path, &bytes).unwrap();
     let error = bench.open(false, 0).unwrap_err();
     assert!(matches!(error, LogError::Damaged { position, .. } if position == start as u64), "{error}");
+}
+
+/// A batch with these values at `offset`, as the broker stores it.
+fn stored(offset: i64, values: &[&[u8]]) -> Bytes {
+    let mut builder = BatchBuilder::new(Offset(offset)).leader_epoch(LeaderEpoch(0));
+    for value in values {
+        builder.append(Millis(5), None, Some(value), &[]);
+    }
+    builder.build()
+}
+
+/// A log of three small batches and one whose record holds `value`, cut `missing` bytes before its end.
+fn torn_in(value: &[u8], missing: u64) -> Bench {
+    let bench = Bench::new();
+    let (size, _) = filled(&bench, 3);
+    let log = bench.open(false, 0).unwrap();
+    log.append_as_follower(&stored(6, &[value])).unwrap();
+    drop(log);
+    let path = bench.dir().join("00000000000000000000.log");
+    let file = OpenOptions::new().write(true).open(path).unwrap();
+    let whole = file.metadata().unwrap().len();
+    assert!(whole - missing > size + 61);
+    file.set_len(whole - missing).unwrap();
+    bench
+}
+
+/// Records of mirrors and dead letter queues hold batches as they are.
+#[test]
+fn batches_inside_a_torn_record_are_no_good_data_behind_it() {
+    let copies = [
+        stored(7, &[b"next"]).to_vec(),
+        stored(6, &[b"same"]).to_vec(),
+        [stored(7, &[b"a"]), stored(8, &[b"b"]), stored(9, &[b"c"])].concat(),
+        // Within the copy there is another one.
+        stored(7, &[&stored(8, &[b"inner"])[..]]).to_vec(),
+    ];
+    for copy in copies {
+        let value = [&copy[..], &[0; 100]].concat();
+        for missing in [1, 50, 101, 101 + copy.len() as u64 / 3] {
+            let bench = torn_in(&value, missing);
+            let log = bench.open(false, 0).unwrap();
+            assert_eq!(log.end_offset(), Offset(6));
+            assert_eq!(append(&log, batch(&[9], 10, Compression::None)).first_offset, Offset(6));
+        }
+    }
+}
+
+/// Whatever the record holds: with good data behind the batch nothing is cut, also if its length is what is wrong.
+#[test]
+fn a_broken_batch_with_good_ones_behind_it_is_damage_whatever_it_holds() {
+    let value = [&stored(7, &[b"copy"])[..], &[0; 50]].concat();
+    for (at, bit) in [(8, 0x10), (11, 0x01), (11, 0x80), (16, 0x40), (17, 0x01), (0, 0x20), (62, 0x04), (150, 0x01)] {
+        let bench = Bench::new();
+        let (size, _) = filled(&bench, 3);
+        let log = bench.open(false, 0).unwrap();
+        let batches = [stored(6, &[&value]), stored(7, &[b"good"]), stored(8, &[b"good"])].concat();
+        log.append_as_follower(&batches.into()).unwrap();
+        drop(log);
+        let path = bench.dir().join("00000000000000000000.log");
+        let mut bytes = fs::read(&path).unwrap();
+        bytes[size as usize + at] ^= bit;
+        fs::write(&path, &bytes).unwrap();
+        let error = bench.open(false, 0).unwrap_err();
+        assert!(matches!(error, LogError::Damaged { position, .. } if position == size), "{at}: {error}");
+        assert_eq!(fs::read(&path).unwrap(), bytes, "nothing was cut");
+    }
 }
