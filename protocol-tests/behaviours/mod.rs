@@ -5,6 +5,7 @@ mod configs;
 mod directories;
 mod groups;
 mod idempotence;
+mod memory;
 mod records;
 mod stopping;
 mod topics;

@@ -2,7 +2,7 @@
 //!
 //! A frame that is no request of a served API closes its connection: there is no telling where the next one begins.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -72,12 +72,12 @@ impl Dispatch {
             Err(error) => return self.malformed(&request.header, error),
         };
         // Charged before it is decoded: many large requests at once wait as bytes, not as structs.
-        let _charge = self.node.budget.charge(guarded.walk.decoded_size).await;
+        let charge = self.node.budget.charge(guarded.walk.decoded_size).await;
         let kind = match guarded.decode() {
             Ok(kind) => kind,
             Err(error) => return self.malformed(&request.header, error),
         };
-        let call = Call { node: &self.node, connection, header: &request.header };
+        let call = Call { node: &self.node, connection, header: &request.header, charge: Mutex::new(charge) };
         match handle(&call, kind).await {
             Answer::Message(response) => {
                 match frame::encode_response(api_key, api_version, correlation_id, response.as_ref()) {

@@ -1,6 +1,6 @@
 //! What handlers reach: the owners of a node's state, and the request at hand.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
 
@@ -12,7 +12,7 @@ use crate::log::LogDirs;
 use crate::logging::LogLevels;
 use crate::metadata::MetadataImage;
 use crate::metrics::Metrics;
-use crate::network::{ConnectionInfo, RequestBudget};
+use crate::network::{Charge, ConnectionInfo, RequestBudget};
 use crate::protocol::frame::RequestHeader;
 use crate::quorum::Quorum;
 use crate::replication::Partitions;
@@ -56,12 +56,27 @@ pub struct Call<'a> {
     pub node: &'a Node,
     pub connection: &'a Arc<ConnectionInfo>,
     pub header: &'a RequestHeader,
+    /// The memory that the decoded request was charged.
+    pub charge: Mutex<Charge>,
 }
+
+/// What a request may hold while it waits for others and not be charged for: about what its connection costs anyway.
+const WAITS_FREE_BYTES: usize = 64 << 10;
 
 impl Call<'_> {
     /// The version of the request.
     pub fn version(&self) -> i16 {
         self.header.api_version
+    }
+
+    /// To be called before a wait that may be long, when the decoded request is gone and only what follows from it
+    /// stays: gives back the memory of all but very large requests, so that many who wait leave room for others.
+    /// Answers false if others lack the memory that this one would keep, so that it had better not wait.
+    pub fn may_wait(&self) -> bool {
+        let mut charge = self.charge.lock().unwrap_or_else(PoisonError::into_inner);
+        let kept = charge.bytes().saturating_sub(WAITS_FREE_BYTES);
+        charge.shrink(kept);
+        kept == 0 || !self.node.budget.is_spent()
     }
 
     /// The client, as a group remembers it.

@@ -44,6 +44,11 @@ impl RequestBudget {
         charge
     }
 
+    /// Whether nothing is left, so that others wait.
+    pub fn is_spent(&self) -> bool {
+        self.available() <= 0
+    }
+
     fn take(&self, bytes: usize) -> bool {
         let spend = |available: i64| (available > 0).then_some(available - bytes as i64);
         self.available.fetch_update(Ordering::AcqRel, Ordering::Relaxed, spend).is_ok()
@@ -93,7 +98,8 @@ impl Charge {
         self.bytes = bytes;
     }
 
-    fn shrink(&mut self, bytes: usize) {
+    /// Gives back what is held beyond `bytes`.
+    pub fn shrink(&mut self, bytes: usize) {
         if bytes < self.bytes {
             self.budget.give_back(self.bytes - bytes);
             self.bytes = bytes;

@@ -79,10 +79,13 @@ impl FetchPlan<'_> {
     }
 
     /// Reads, and waits for more while there are fewer bytes than asked for, no error and time left. The wait begins
-    /// before the second read, so that no append falls between.
+    /// before the second read, so that no append falls between. A very large fetch does not wait while memory lacks.
     pub async fn run(&self, call: &Call<'_>) -> Vec<FetchedPartition> {
         let fetched = self.read(call);
         if self.limits.max_wait.0 <= 0 || self.targets.is_empty() || self.is_enough(&fetched) {
+            return fetched;
+        }
+        if !call.may_wait() {
             return fetched;
         }
         drop(fetched);
