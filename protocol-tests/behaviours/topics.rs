@@ -1,12 +1,14 @@
 //! Topics and partitions.
 
+use std::time::{Duration, Instant};
+
 use ottla::protocol::messages::create_partitions_request::{CreatePartitionsAssignment, CreatePartitionsTopic};
 use ottla::protocol::messages::create_topics_request::CreatableTopic;
 use ottla::protocol::messages::metadata_request::MetadataRequestTopic;
-use ottla::protocol::messages::{BrokerId, CreatePartitionsRequest, MetadataRequest};
+use ottla::protocol::messages::{BrokerId, CreatePartitionsRequest, FetchRequest, MetadataRequest};
 use ottla::types::ErrorCode;
 
-use crate::support::{Broker, Client, batch, error, topic_name};
+use crate::support::{Broker, Client, Fetch, batch, error, topic_name};
 
 fn grow(client: &mut Client, topic: &str, count: i32, brokers: Option<Vec<Vec<i32>>>) -> ErrorCode {
     let assignment = |brokers: Vec<i32>| {
@@ -105,5 +107,31 @@ fn topics_and_records_outlive_kill_9_right_after_the_answer() {
         let mut client = broker.client();
         assert_eq!(client.describe_topic(&name).topic_id, id);
         assert_eq!(client.end_offset(&name), 1);
+    }
+}
+
+#[test]
+fn a_long_poll_ends_when_its_topic_is_deleted() {
+    let broker = Broker::start(&[]);
+    let (mut client, mut waiting) = (broker.client(), broker.client());
+    let unknown = [ErrorCode::UnknownTopicOrPartition, ErrorCode::UnknownTopicId];
+    for version in [12, 13, 17, 12, 13, 17] {
+        let created = client.create_topic("t", 2, &[]);
+        while error(client.produce("t", 1, batch(&[b"x"])).error_code) == ErrorCode::NotLeaderOrFollower {}
+        let poll = Fetch { partitions: vec![0, 1], min_bytes: 1, max_wait_ms: 20_000, ..Fetch::new("t", 1) };
+        let mut request = poll.request();
+        request.topics[0].partitions[0].fetch_offset = 0;
+        if version >= 13 {
+            request.topics[0].topic = topic_name("");
+            request.topics[0].topic_id = created.topic_id;
+        }
+        let began = Instant::now();
+        let correlation_id = waiting.send(version, &request);
+        client.delete_topic("t");
+        let answer = waiting.receive::<FetchRequest>(version, correlation_id);
+        assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
+        let codes: Vec<_> = answer.responses[0].partitions.iter().map(|found| error(found.error_code)).collect();
+        assert!(codes.iter().any(|code| unknown.contains(code)), "version {version}: {codes:?}");
+        assert!(codes.iter().all(|code| *code == ErrorCode::None || unknown.contains(code)), "{codes:?}");
     }
 }

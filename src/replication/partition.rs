@@ -3,6 +3,7 @@
 //! Reads see what is published: the log's end, its high watermark and its segments. Nothing here waits for an append.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
@@ -126,6 +127,8 @@ pub struct Partition {
     log: ArcSwap<Log>,
     leadership: ArcSwap<Leadership>,
     waiters: Waiters,
+    /// The topic was deleted; who holds on to the partition must not go on with it.
+    is_deleted: AtomicBool,
 }
 
 impl Partition {
@@ -138,6 +141,7 @@ impl Partition {
             log: ArcSwap::new(log),
             leadership: ArcSwap::from_pointee(leadership),
             waiters: Waiters::default(),
+            is_deleted: AtomicBool::new(false),
         };
         partition.begin_epoch();
         partition
@@ -173,6 +177,12 @@ impl Partition {
     pub fn lead(&self, leadership: Leadership) {
         self.leadership.store(Arc::new(leadership));
         self.begin_epoch();
+        self.waiters.wake();
+    }
+
+    /// Notes that the topic was deleted. Who waits for the partition is told.
+    pub fn delete(&self) {
+        self.is_deleted.store(true, Ordering::Release);
         self.waiters.wake();
     }
 
@@ -239,7 +249,7 @@ impl Partition {
             if log.high_watermark() >= through {
                 break Ok(());
             }
-            if self.leadership.load().leader != self.this_broker {
+            if self.is_deleted.load(Ordering::Acquire) || self.leadership.load().leader != self.this_broker {
                 break Err(ErrorCode::NotLeaderOrFollower);
             }
             if tokio::time::timeout_at(deadline, notify.notified()).await.is_err() {
@@ -397,6 +407,9 @@ impl Partition {
 
     /// The log, if the caller's epoch is this partition's, and this broker leads where it has to.
     fn log_at_epoch(&self, current: LeaderEpoch, from_leader: bool) -> Result<Arc<Log>, ErrorCode> {
+        if self.is_deleted.load(Ordering::Acquire) {
+            return Err(ErrorCode::UnknownTopicOrPartition);
+        }
         let leadership = self.leadership.load();
         if current != LeaderEpoch::NONE && current < leadership.leader_epoch {
             return Err(ErrorCode::FencedLeaderEpoch);

@@ -74,9 +74,7 @@ impl Partitions {
             Hosted::Offline => None,
         };
         let removed: Vec<Arc<Partition>> = removed.into_values().filter_map(online).collect();
-        for partition in &removed {
-            partition.waiters().wake();
-        }
+        removed.iter().for_each(|partition| partition.delete());
         removed
     }
 
