@@ -194,3 +194,37 @@ fn a_topic_may_have_segments_as_small_as_it_likes() {
     let found = describe(&mut client, TOPIC, "t", "internal.segment.bytes");
     assert_eq!((found.value.as_deref(), found.config_source), (Some("2000"), OF_TOPIC));
 }
+
+/// A controller leaves it to brokers to check their configs, and they ignore what cannot be applied.
+#[test]
+fn a_controller_takes_broker_configs_as_they_are() {
+    let mut broker = Broker::start(&[("log.dirs", "data,more")]);
+    let mut controller = Client::connect(broker.directory.controller_port);
+    let mut set = |name: &str, key: &str, value: &str| alter(&mut controller, BROKER, name, SET, key, value);
+    assert_eq!(set("1", "num.partitions", "9"), ErrorCode::None);
+    assert_eq!(set("", "log.retention.ms", "soon"), ErrorCode::None);
+    for name in ["one", "-1", "1x"] {
+        assert_eq!(set(name, "log.roll.ms", "5"), ErrorCode::InvalidRequest, "{name}");
+    }
+    assert_eq!(set("77", "log.roll.ms", "5"), ErrorCode::BrokerIdNotRegistered);
+    let more = broker.directory.path().join("more");
+    let more = more.to_str().expect("a plain path");
+    assert_eq!(set("1", "cordoned.log.dirs", more), ErrorCode::InvalidConfig);
+    for _ in 0..2 {
+        let found = describe(&mut broker.client(), BROKER, "1", "num.partitions");
+        assert_eq!((found.value.as_deref(), found.config_source), (Some("1"), DEFAULT));
+        broker.stop();
+        broker.launch();
+    }
+}
+
+/// Kafka's controller would take it, and its brokers read it at their next start.
+#[test]
+fn what_guards_access_is_refused_at_every_listener() {
+    let broker = Broker::start(&[]);
+    for port in [broker.directory.port, broker.directory.controller_port] {
+        let mut client = Client::connect(port);
+        let code = alter(&mut client, BROKER, "", SET, "listener.name.plaintext.ssl.client.auth", "required");
+        assert!([ErrorCode::InvalidConfig, ErrorCode::InvalidRequest].contains(&code), "{code:?}");
+    }
+}

@@ -161,7 +161,7 @@ fn check_layer(configs: &Texts, scope: Scope) -> Result<(), String> {
     Ok(())
 }
 
-fn check_refused(configs: &Texts) -> Result<(), String> {
+pub(super) fn check_refused(configs: &Texts) -> Result<(), String> {
     for (key, text) in configs {
         let Some(row) = BrokerConfig::key(base_name(key)) else { continue };
         let Status::Refused(reason) = row.status else { continue };

@@ -49,3 +49,4 @@ pub use ottla::{LogFormat, OTTLA_KEYS};
 pub use reference::{Sample, reference_page};
 pub use store::ConfigStore;
 pub use topic::{CleanupPolicy, TOPIC_KEYS, TimestampType, TopicCompression, TopicConfig};
+pub use value::split_list;

@@ -86,6 +86,11 @@ impl ConfigStore {
         change::validate_broker(&self.base, &self.state(), scope, configs)
     }
 
+    /// Refuses broker configs that guard access and would not be enforced, whatever else is wrong with them.
+    pub fn refuse_guards(&self, configs: &Texts) -> Result<(), ConfigError> {
+        change::check_refused(configs).map_err(ConfigError::Change)
+    }
+
     /// Checks what a topic would override after a change.
     pub fn validate_topic(&self, configs: &BTreeMap<String, String>) -> Result<(), ConfigError> {
         change::validate_topic(&self.state().values, configs)

@@ -5,7 +5,7 @@ use crate::state_machine::{Handle, SubmitError};
 use crate::types::{BrokerEpoch, BrokerId, ErrorCode, ProducerId};
 
 use super::brokers::{BrokerHeartbeat, HeartbeatReply, NewRegistration};
-use super::configs::{ConfigOperation, ConfigResult};
+use super::configs::{ConfigAlteration, ConfigResult};
 use super::directories::{AssignDirectories, AssignedPartition};
 use super::features::FeatureUpdate;
 use super::leaders::{ElectionResult, ElectionType, NamedPartitions};
@@ -85,10 +85,10 @@ commands! {
     delete_topics: DeleteTopics(Vec<TopicRef>) -> Vec<DeletedTopic>;
     /// Adds partitions; the flag is `validate_only`.
     create_partitions: CreatePartitions((Vec<NewPartitions>, bool)) -> Vec<(String, Result<(), Denied>)>;
-    /// Changes single settings; the flag is `validate_only`.
-    alter_configs: AlterConfigs((Vec<ConfigOperation>, bool)) -> Vec<ConfigResult>;
-    /// Replaces all settings of a resource (the legacy call); the flag is `validate_only`.
-    replace_configs: ReplaceConfigs((Vec<ConfigOperation>, bool)) -> Vec<ConfigResult>;
+    /// Changes single settings.
+    alter_configs: AlterConfigs(ConfigAlteration) -> Vec<ConfigResult>;
+    /// Replaces all settings of a resource (the legacy call).
+    replace_configs: ReplaceConfigs(ConfigAlteration) -> Vec<ConfigResult>;
     /// Registers a broker; the answer is its epoch.
     register_broker: RegisterBroker(NewRegistration) -> Result<BrokerEpoch, Denied>;
     /// Registers a controller, at levels that know such records.

@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::config::{BrokerConfig, GroupConfig, ListOp, Scope, SubscriptionFault, TopicConfig, check_client_metrics};
+use crate::config::{
+    BrokerConfig, GroupConfig, ListOp, SubscriptionFault, TopicConfig, check_client_metrics, split_list,
+};
 use crate::metadata::ConfigResource;
 use crate::protocol::kraft::{ClearElrRecord, ConfigRecord, MetadataRecord};
 use crate::types::{BrokerId, ErrorCode};
@@ -31,6 +33,15 @@ pub struct ConfigOperation {
     pub changes: Vec<(String, Operation)>,
 }
 
+/// Changes of settings, as they were asked for.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ConfigAlteration {
+    pub resources: Vec<ConfigOperation>,
+    pub validate_only: bool,
+    /// They come through a broker, which has checked what concerns it.
+    pub forwarded: bool,
+}
+
 /// What became of one resource.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct ConfigResult {
@@ -39,28 +50,22 @@ pub struct ConfigResult {
 }
 
 impl Controller {
-    pub(super) fn alter_configs(
-        &self,
-        resources: Vec<ConfigOperation>,
-        validate_only: bool,
-    ) -> Decision<Vec<ConfigResult>> {
-        self.alter(resources, validate_only, |operation| self.alter_one(operation))
+    pub(super) fn alter_configs(&self, alteration: ConfigAlteration) -> Decision<Vec<ConfigResult>> {
+        let forwarded = alteration.forwarded;
+        self.alter(alteration, |operation| self.alter_one(operation, forwarded))
     }
 
-    pub(super) fn replace_configs(
-        &self,
-        resources: Vec<ConfigOperation>,
-        validate_only: bool,
-    ) -> Decision<Vec<ConfigResult>> {
-        self.alter(resources, validate_only, |operation| self.replace_one(operation))
+    pub(super) fn replace_configs(&self, alteration: ConfigAlteration) -> Decision<Vec<ConfigResult>> {
+        let forwarded = alteration.forwarded;
+        self.alter(alteration, |operation| self.replace_one(operation, forwarded))
     }
 
     fn alter(
         &self,
-        resources: Vec<ConfigOperation>,
-        validate_only: bool,
+        alteration: ConfigAlteration,
         alter: impl Fn(&ConfigOperation) -> Result<Vec<MetadataRecord>, Denied>,
     ) -> Decision<Vec<ConfigResult>> {
+        let ConfigAlteration { resources, validate_only, .. } = alteration;
         let mut counts = BTreeMap::<ConfigResource, usize>::new();
         resources.iter().for_each(|operation| *counts.entry(operation.resource.clone()).or_default() += 1);
         let mut records = Vec::new();
@@ -84,7 +89,7 @@ impl Controller {
         let mut configs = BTreeMap::new();
         for (name, change) in &operation.changes {
             if let Operation::Set(value) = change {
-                self.check_value(&operation.resource, name, Some(value))?;
+                self.check_value(&operation.resource, name, Some(value), true)?;
                 configs.insert(name.clone(), value.clone());
             }
         }
@@ -92,7 +97,7 @@ impl Controller {
         Ok(configs)
     }
 
-    fn alter_one(&self, operation: &ConfigOperation) -> Result<Vec<MetadataRecord>, Denied> {
+    fn alter_one(&self, operation: &ConfigOperation, forwarded: bool) -> Result<Vec<MetadataRecord>, Denied> {
         let names: BTreeSet<&String> = operation.changes.iter().map(|(name, _)| name).collect();
         if names.len() < operation.changes.len() {
             return Err(Denied::new(ErrorCode::InvalidRequest, "Error due to duplicate config keys"));
@@ -112,7 +117,7 @@ impl Controller {
             };
             // Brokers reload on a record even if the value is the old one.
             if before != value.as_ref() || resource.kind == ConfigResource::BROKER {
-                self.check_value(resource, name, value.as_deref())?;
+                self.check_value(resource, name, value.as_deref(), forwarded)?;
                 records.push(record(resource, name, value.as_deref()));
             }
             match value {
@@ -125,7 +130,7 @@ impl Controller {
         Ok(records)
     }
 
-    fn replace_one(&self, operation: &ConfigOperation) -> Result<Vec<MetadataRecord>, Denied> {
+    fn replace_one(&self, operation: &ConfigOperation, forwarded: bool) -> Result<Vec<MetadataRecord>, Denied> {
         let resource = &operation.resource;
         let current = self.image.config(resource);
         let mut next = BTreeMap::new();
@@ -133,13 +138,13 @@ impl Controller {
         for (name, change) in &operation.changes {
             let Operation::Set(value) = change else { continue };
             if current.get(name) != Some(value) || resource.kind == ConfigResource::BROKER {
-                self.check_value(resource, name, Some(value))?;
+                self.check_value(resource, name, Some(value), forwarded)?;
                 records.push(record(resource, name, Some(value)));
             }
             next.insert(name.clone(), value.clone());
         }
         for name in current.keys().filter(|name| !next.contains_key(*name)) {
-            self.check_value(resource, name, None)?;
+            self.check_value(resource, name, None, forwarded)?;
             records.push(record(resource, name, None));
         }
         self.validate(resource, &next)?;
@@ -170,7 +175,13 @@ impl Controller {
         })
     }
 
-    fn check_value(&self, resource: &ConfigResource, name: &str, value: Option<&str>) -> Result<(), Denied> {
+    fn check_value(
+        &self,
+        resource: &ConfigResource,
+        name: &str,
+        value: Option<&str>,
+        forwarded: bool,
+    ) -> Result<(), Denied> {
         let refuse = |message: String| Err(Denied::new(ErrorCode::InvalidConfig, message));
         let broker_level = resource.kind == ConfigResource::BROKER;
         if name == MIN_INSYNC_REPLICAS && broker_level && self.image.elr_enabled() {
@@ -186,6 +197,17 @@ impl Controller {
                 "The cordoned.log.dirs configuration value cannot be set because it requires metadata.version >= 4.3-IV0"
                     .to_owned(),
             );
+        }
+        if name == CORDONED_LOG_DIRS && broker_level && !forwarded {
+            let current = self.image.config(resource);
+            let current = current.get(name).map(|dirs| split_list(dirs)).unwrap_or_default();
+            if value.map(split_list).unwrap_or_default().iter().any(|dir| !current.contains(dir)) {
+                return refuse(
+                    "When updating cordoned.log.dirs via controllers,  the new value must be a subset of the current \
+                     configuration value."
+                        .to_owned(),
+                );
+            }
         }
         match value {
             Some(value) if value.encode_utf16().count() > i16::MAX as usize => refuse(format!(
@@ -210,8 +232,11 @@ impl Controller {
                 }
                 store.validate_topic(configs)
             }
-            ConfigResource::BROKER if resource.name.is_empty() => store.validate_broker(Scope::AllBrokers, configs),
-            ConfigResource::BROKER => store.validate_broker(Scope::ThisBroker, configs),
+            // Brokers check their configs before they pass them on; what is stored and cannot be applied they ignore.
+            ConfigResource::BROKER => {
+                check_broker_name(&resource.name)?;
+                store.refuse_guards(configs)
+            }
             ConfigResource::GROUP if resource.name.is_empty() => {
                 let message = "Default group resources are not allowed.";
                 return Err(Denied::new(ErrorCode::InvalidRequest, message));
@@ -238,14 +263,13 @@ impl Controller {
                 Err(Denied::new(ErrorCode::UnknownTopicOrPartition, message))
             }
             ConfigResource::BROKER if !resource.name.is_empty() => {
-                let Ok(id) = resource.name.parse() else {
-                    let message = format!("Invalid broker name {}", resource.name);
-                    return Err(Denied::new(ErrorCode::InvalidRequest, message));
-                };
                 let known = |id| self.image.broker(id).is_some() || self.image.controllers.contains_key(&id);
-                match known(BrokerId(id)) {
+                match resource.name.parse().is_ok_and(|id| known(BrokerId(id))) {
                     true => Ok(()),
-                    false => Err(Denied::new(ErrorCode::BrokerIdNotRegistered, format!("No node with id {id} found."))),
+                    false => {
+                        let message = format!("No node with id {} found.", resource.name);
+                        Err(Denied::new(ErrorCode::BrokerIdNotRegistered, message))
+                    }
                 }
             }
             _ => Ok(()),
@@ -271,6 +295,17 @@ impl Controller {
         }
         topics.into_iter().map(|topic_name| ClearElrRecord { topic_name }.into()).collect()
     }
+}
+
+/// A broker's name is its id; all brokers have the empty name.
+fn check_broker_name(name: &str) -> Result<(), Denied> {
+    let fault = match name.parse::<i32>() {
+        Ok(0..) => return Ok(()),
+        Err(_) if name.is_empty() => return Ok(()),
+        Ok(_) => "Invalid negative broker ID.",
+        Err(_) => "Unable to parse broker name as a base 10 number.",
+    };
+    Err(Denied::new(ErrorCode::InvalidRequest, fault))
 }
 
 pub(super) fn record(resource: &ConfigResource, name: &str, value: Option<&str>) -> MetadataRecord {

@@ -141,12 +141,8 @@ impl Controller {
             Command::CreatePartitions((topics, validate_only)) => {
                 answer(self.create_partitions(topics, validate_only), Reply::CreatePartitions)
             }
-            Command::AlterConfigs((resources, validate_only)) => {
-                answer(self.alter_configs(resources, validate_only), Reply::AlterConfigs)
-            }
-            Command::ReplaceConfigs((resources, validate_only)) => {
-                answer(self.replace_configs(resources, validate_only), Reply::ReplaceConfigs)
-            }
+            Command::AlterConfigs(alteration) => answer(self.alter_configs(alteration), Reply::AlterConfigs),
+            Command::ReplaceConfigs(alteration) => answer(self.replace_configs(alteration), Reply::ReplaceConfigs),
             Command::RegisterBroker(request) => {
                 answer(self.register_broker(live, request, now, &mut timers), Reply::RegisterBroker)
             }

@@ -31,7 +31,7 @@ mod tests;
 
 pub use brokers::{BrokerHeartbeat, HeartbeatReply, NewRegistration};
 pub use command::{Command, ControllerHandle, Denied, Reply};
-pub use configs::{ConfigOperation, ConfigResult, Operation};
+pub use configs::{ConfigAlteration, ConfigOperation, ConfigResult, Operation};
 pub use directories::{AssignDirectories, AssignedPartition};
 pub use features::FeatureUpdate;
 pub use leaders::{ElectionResult, ElectionType, NamedPartitions};

@@ -341,6 +341,10 @@ fn one_request_adds_no_more_than_ten_thousand_partitions() {
     assert_eq!(codes, [None, Some(ErrorCode::PolicyViolation), Some(ErrorCode::UnknownTopicOrPartition)]);
 }
 
+fn asked(resources: Vec<ConfigOperation>) -> ConfigAlteration {
+    ConfigAlteration { resources, validate_only: false, forwarded: true }
+}
+
 #[test]
 fn a_new_minimum_of_replicas_clears_what_was_eligible() {
     let (mut cluster, _) = Cluster::up();
@@ -348,8 +352,7 @@ fn a_new_minimum_of_replicas_clears_what_was_eligible() {
     let alter =
         |resource, change| ConfigOperation { resource, changes: vec![("min.insync.replicas".to_owned(), change)] };
     let set = Operation::Set("2".into());
-    let (records, _) =
-        cluster.ask(Command::AlterConfigs((vec![alter(ConfigResource::topic("t"), set.clone())], false)));
+    let (records, _) = cluster.ask(Command::AlterConfigs(asked(vec![alter(ConfigResource::topic("t"), set.clone())])));
     assert!(
         matches!(&records[..], [MetadataRecord::Config(_), MetadataRecord::ClearElr(clear)] if clear.topic_name == "t")
     );
@@ -367,7 +370,7 @@ fn a_new_minimum_of_replicas_clears_what_was_eligible() {
         (ConfigResource::topic("no"), set, "The topic 'no' does not exist."),
     ];
     for (resource, change, message) in refused {
-        let (records, reply) = cluster.ask(Command::AlterConfigs((vec![alter(resource, change)], false)));
+        let (records, reply) = cluster.ask(Command::AlterConfigs(asked(vec![alter(resource, change)])));
         let Reply::AlterConfigs(results) = reply else { panic!("{reply:?}") };
         assert_eq!(results[0].result.clone().unwrap_err().message.as_deref(), Some(message));
         assert!(records.is_empty());
@@ -381,17 +384,17 @@ fn lists_are_appended_to_and_legacy_calls_replace() {
     let resource = ConfigResource::topic("t");
     let alter =
         |name: &str, change| ConfigOperation { resource: resource.clone(), changes: vec![(name.to_owned(), change)] };
-    cluster.ask(Command::AlterConfigs((vec![alter("cleanup.policy", Operation::Append("compact".into()))], false)));
+    cluster.ask(Command::AlterConfigs(asked(vec![alter("cleanup.policy", Operation::Append("compact".into()))])));
     let value = |cluster: &Cluster, name: &str| {
         cluster.controller.image().config(&ConfigResource::topic("t")).get(name).cloned()
     };
     assert_eq!(value(&cluster, "cleanup.policy").as_deref(), Some("delete,compact"));
     let (_, reply) =
-        cluster.ask(Command::AlterConfigs((vec![alter("retention.ms", Operation::Append("1".into()))], false)));
+        cluster.ask(Command::AlterConfigs(asked(vec![alter("retention.ms", Operation::Append("1".into()))])));
     let Reply::AlterConfigs(results) = reply else { panic!("{reply:?}") };
     let message = "Can't APPEND to key retention.ms because its type is not LIST.";
     assert_eq!(results[0].result, Err(Denied::new(ErrorCode::InvalidConfig, message)));
-    cluster.ask(Command::ReplaceConfigs((vec![alter("retention.ms", Operation::Set("5".into()))], false)));
+    cluster.ask(Command::ReplaceConfigs(asked(vec![alter("retention.ms", Operation::Set("5".into()))])));
     assert_eq!((value(&cluster, "cleanup.policy"), value(&cluster, "retention.ms").as_deref()), (None, Some("5")));
 }
 

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::Call;
 use crate::config::{BrokerConfig, ListOp, Scope, change_logger, check_logger};
-use crate::controller::{ConfigOperation, Denied, Operation};
+use crate::controller::{ConfigAlteration, ConfigOperation, Denied, Operation};
 use crate::logging::ROOT_LOGGER;
 use crate::metadata::ConfigResource;
 use crate::protocol::StrBytes;
@@ -74,9 +74,11 @@ pub(super) async fn alter(call: &Call<'_>, asked: Vec<Asked>, manner: Manner, va
     let resources: Vec<ConfigResource> = sorted.open.iter().map(|operation| operation.resource.clone()).collect();
     if !sorted.open.is_empty() {
         let controller = &call.node.controller;
+        let forwarded = !call.connection.listener.is_controller;
+        let alteration = ConfigAlteration { resources: sorted.open, validate_only, forwarded };
         let answered = match manner {
-            Manner::Replace => controller.replace_configs((sorted.open, validate_only)).await,
-            Manner::Change => controller.alter_configs((sorted.open, validate_only)).await,
+            Manner::Replace => controller.replace_configs(alteration).await,
+            Manner::Change => controller.alter_configs(alteration).await,
         };
         match answered {
             Ok(results) => decided.extend(results.into_iter().map(|result| (result.resource, result.result))),
