@@ -1,6 +1,6 @@
 # `make test` needs nothing but the Rust toolchain; `make compat` and `make bench` set up the outside clients they use.
 
-.PHONY: build lint test compat compat-quick bench fuzz fmt clean
+.PHONY: build lint test compat compat-quick diff bench fuzz fmt clean
 
 build:
 	cargo build --release
@@ -18,6 +18,10 @@ compat: build
 
 compat-quick: build
 	compat/run.sh --quick
+
+# The same requests to Kafka's broker and to ours: every script at every version, and random requests on top.
+diff: build
+	compat/diff/run.sh
 
 # Prints ratios beside a JVM broker; a measurement, not a test.
 bench: build
