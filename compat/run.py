@@ -13,24 +13,28 @@ import threading
 import time
 import traceback
 
-from harness import install
+from harness import clients, docs, install
 from harness.context import Context
 from harness.report import Report
 from harness.shell import WORK, Failed, end_all
 
-# Name, and the parts it needs; the order is the order of the run. The longest stand first, so that two jobs end together.
+# Name, and the parts it needs beside the clients asked for; the order is the order of the run. The longest stand first, so that
+# two jobs end together.
 SCENARIOS = {
-    "codecs": ["java", "kcat", "confluent", "kafka-python", "franz-go", "sarama", "kafkajs"],
+    "codecs": [],
+    "clients": [],
     "java-tools": ["java"],
     "groups": ["java", "confluent"],
-    "files": ["java", "confluent"],
+    "files": ["java", "confluent", "kafka-clients"],
     "retention": ["java", "confluent"],
     "kill9": ["java", "confluent"],
     "dropped": ["java", "confluent"],
     "official-tools": ["java"],
-    "old-clients": ["old-java"],
+    "connect": [],
+    "shippers": ["kcat", *install.SHIPPERS],
     "scale": ["java"],
 }
+WITH_EVERY_CLIENT = {"codecs", "clients"}
 QUICK_LIMIT_SECONDS = 600
 FULL_LIMIT_SECONDS = 3 * 3600
 
@@ -38,24 +42,28 @@ FULL_LIMIT_SECONDS = 3 * 3600
 def main() -> int:
     parser = argparse.ArgumentParser(description="Outside clients against one broker.")
     parser.add_argument("--quick", action="store_true", help="the short form of every scenario, as CI runs it")
-    parser.add_argument("--jobs", type=int, help="scenarios at a time (default: 2 with --quick, else 1); each has its own broker")
+    parser.add_argument("--jobs", type=int, default=2, help="scenarios at a time (default: 2); each has its own broker")
+    parser.add_argument("--write-docs", action="store_true", help="write docs/clients.md from the results; only of everything in full")
     parser.add_argument("--list", action="store_true", help="print the scenarios and end")
+    parser.add_argument("--client", action="append", choices=clients.ALL, help="only this one, in scenarios for all clients; may be repeated")
     parser.add_argument("scenario", nargs="*", choices=[[], *SCENARIOS], help="only these")
     options = parser.parse_args()
     if options.list:
         print("\n".join(SCENARIOS))
         return 0
+    if options.write_docs and (options.quick or options.client or options.scenario):
+        parser.error("--write-docs tells what a whole run has shown: without --quick, --client and SCENARIO")
     chosen = [name for name in SCENARIOS if not options.scenario or name in options.scenario]
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     WORK.mkdir(parents=True, exist_ok=True)
     report = Report()
-    context = Context(report, options.quick)
+    context = Context(report, options.quick, options.client or clients.ALL)
     begun = time.monotonic()
     try:
         install.need("jvm" if context.kind == "jvm" else "ottla")
         watch(report, QUICK_LIMIT_SECONDS if options.quick else FULL_LIMIT_SECONDS)
-        install.prepare_all(sorted({part for name in chosen for part in SCENARIOS[name]}))
-        run_scenarios(context, chosen, options.jobs or (2 if options.quick else 1))
+        install.prepare_all(sorted(parts(context, chosen)))
+        run_scenarios(context, chosen, options.jobs)
     except Failed as failure:
         report.add("-", "broker", "failed", time.monotonic() - begun, str(failure))
     except SystemExit:
@@ -64,7 +72,16 @@ def main() -> int:
         end_all()
     print(f"\nbroker {context.kind}, {time.monotonic() - begun:.0f} s", flush=True)
     report.print()
+    if options.write_docs:
+        docs.write(report)
     return 1 if report.count("failed") else 0
+
+
+def parts(context: Context, chosen: list[str]) -> set[str]:
+    needed = {part for name in chosen for part in SCENARIOS[name]}
+    if WITH_EVERY_CLIENT & set(chosen):
+        needed |= {"kafka-clients", *map(clients.part_of, context.clients)}
+    return needed
 
 
 def run_scenarios(context: Context, chosen: list[str], jobs: int) -> None:

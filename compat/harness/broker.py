@@ -71,6 +71,10 @@ class Broker:
     def log_file(self) -> Path:
         return self.root / f"{self.kind}.log"
 
+    def log_tail(self) -> str:
+        """The last lines of its log, on one."""
+        return tail(self.log_file.read_bytes()) if self.log_file.exists() else ""
+
     def become(self, kind: str) -> None:
         """The other implementation takes the directory over at the next start."""
         self.kind = kind

@@ -1,33 +1,84 @@
 """How each client program is started."""
 import subprocess
 
-from .install import CLIENTS, KAFKA, need
+from .install import CLIENTS, KAFKA, OLD_CLIENTS, need
 from .records import pool
-from .shell import WORK, Failed, Skip, name_of, run, spawn, tail
+from .shell import WORK, Failed, run, spawn, tail
 
-MATRIX = ["kcat", "confluent", "kafka-python", "franz-go", "sarama", "kafkajs", "java"]
+CURRENT_JAVA = "java 4.3.1"
+# Every client of the scenarios; the oldest Java is reported beside what it does with Kafka itself. Those in Rust stand last, as
+# they are still being compiled when the others begin.
+ALL = [
+    CURRENT_JAVA, *(f"java {version}" for version in OLD_CLIENTS), "confluent", "kcat", "franz-go", "sarama", "kafka-go",
+    "kafka-python", "aiokafka", "kafkajs", "rskafka", "rdkafka",
+]
 CODECS = ["none", "gzip", "snappy", "lz4", "zstd"]
-NO_CODEC = 77
-
-# Clients that can only send the same headers with every record.
-FIXED_HEADERS = {"kcat": "h=kcat,h=again,e="}
 
 SMALL_JVM = ["-Xmx256M", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto"]
 
 
+def slug(name: str) -> str:
+    """A name as part of a topic's or a file's."""
+    return name.replace(" ", "-").replace(",", "")
+
+
+def part_of(client: str) -> str:
+    """The part to install for a client."""
+    if client.startswith("java "):
+        return "kafka-clients"
+    if client in ("franz-go", "sarama", "kafka-go"):
+        return "go"
+    return "rust" if client in ("rskafka", "rdkafka") else client
+
+
+def command(client: str, *arguments) -> list:
+    """A program of the scenario language."""
+    part = part_of(client)
+    need(part)
+    if part == "kafka-clients":
+        return kafka_clients(client.removeprefix("java "), "Client", *arguments)
+    if part in ("go", "rust"):
+        return [WORK / part / client, *arguments]
+    if client == "kafkajs":
+        return ["node", CLIENTS / "kafkajs" / "client.js", *arguments]
+    python = "python3" if client == "kcat" else WORK / client / "bin" / "python"
+    return [python, CLIENTS / client / "client.py", *arguments]
+
+
+def produce(client: str, bootstrap: str, topic: str, codec: str, count: int, partitions: int, timeout: float) -> None:
+    """One idempotent `produce` in a program of its own, for scenarios that only need records."""
+    said = run(
+        command(client, bootstrap, pool()), timeout=timeout, env=environment(client),
+        stdin=f"produce {topic} {count} {partitions} codec={codec} idempotent=yes\n",
+    ).stdout
+    if not said.startswith(b"ok"):
+        raise Failed(f"{client} could not produce: {tail(said)}")
+
+
+def environment(client: str) -> dict[str, str]:
+    if client == "kafkajs":
+        return {"NODE_PATH": str(WORK / "kafkajs" / "node_modules"), "KAFKAJS_NO_PARTITIONER_WARNING": "1"}
+    return {}
+
+
+def kafka_clients(version: str, program: str, *arguments) -> list:
+    """A program with the library of that version; codecs and logging come from the newest one's jars."""
+    folder = WORK / "kafka-clients"
+    if version in OLD_CLIENTS:
+        names = ("lz4", "snappy", "zstd", "slf4j-api")
+        jars = [folder / f"kafka-clients-{version}.jar", *(jar for name in names for jar in sorted((KAFKA / "libs").glob(f"{name}*.jar")))]
+    else:
+        jars = [f"{KAFKA}/libs/*"]
+    logging = f"-Dlog4j2.configurationFile={KAFKA}/log4j2.properties"
+    return ["java", *SMALL_JVM, logging, "-cp", ":".join(map(str, [folder, *jars])), program, *arguments]
+
+
 def java(program: str, *arguments) -> list:
+    """One of the programs in clients/java, which know the newest library only."""
     need("java")
     classpath = f"{WORK / 'java'}:{KAFKA}/libs/*"
     logging = f"-Dlog4j2.configurationFile={KAFKA}/log4j2.properties"
     return ["java", *SMALL_JVM, logging, "-cp", classpath, program, *arguments]
-
-
-def old_java(version: str, program: str, *arguments) -> list:
-    """A program with an old client library; codecs and logging come from the new one's jars."""
-    folder = WORK / "old-java"
-    others = [jar for name in ("lz4", "snappy", "zstd", "slf4j-api") for jar in sorted((KAFKA / "libs").glob(f"{name}*.jar"))]
-    classpath = ":".join(map(str, [folder, folder / f"kafka-clients-{version}.jar", *others]))
-    return ["java", *SMALL_JVM, "-cp", classpath, program, *arguments]
 
 
 def confluent(program: str, *arguments) -> list:
@@ -38,39 +89,6 @@ def confluent(program: str, *arguments) -> list:
 def spawn_confluent(program: str, log, *arguments):
     """A confluent program in the background, its output in `log`."""
     return spawn(confluent(program, *arguments), stdin=subprocess.DEVNULL, stdout=log, stderr=log)
-
-
-def command(client: str, *arguments) -> list:
-    if client == "java":
-        return java("Client", *arguments)
-    need(client)
-    if client == "kcat":
-        return ["python3", CLIENTS / "kcat" / "client.py", *arguments]
-    if client in ("confluent", "kafka-python"):
-        return [WORK / client / "bin" / "python", CLIENTS / client / "client.py", *arguments]
-    if client == "kafkajs":
-        return ["node", CLIENTS / "kafkajs" / "client.js", *arguments]
-    return [WORK / client / "client", *arguments]
-
-
-def produce(client: str, bootstrap: str, topic: str, codec: str, count: int, partitions: int, timeout: float) -> None:
-    args = command(client, "produce", bootstrap, topic, codec, count, partitions, pool())
-    done = run(args, timeout=timeout, env=environment(client), check=False)
-    if done.returncode == NO_CODEC:
-        raise Skip(f"{client} cannot load {codec}: {tail(done.stderr, 200)}")
-    if done.returncode != 0:
-        raise Failed(f"{name_of(args)} ended with {done.returncode}: {tail(done.stderr)}")
-
-
-def consume(client: str, bootstrap: str, topic: str, count: int, partitions: int, timeout: float) -> bytes:
-    args = command(client, "consume", bootstrap, topic, count, partitions)
-    return run(args, timeout=timeout, env=environment(client)).stdout
-
-
-def environment(client: str) -> dict[str, str]:
-    if client == "kafkajs":
-        return {"NODE_PATH": str(WORK / "kafkajs" / "node_modules"), "KAFKAJS_NO_PARTITIONER_WARNING": "1"}
-    return {}
 
 
 def tool(name: str, *arguments, timeout=120.0, stdin=None, check=True):

@@ -5,6 +5,7 @@ import shutil
 import sys
 import threading
 import time
+from functools import partial
 from pathlib import Path
 
 from .broker import ottla_binary
@@ -14,10 +15,15 @@ CLIENTS = COMPAT / "clients"
 KAFKA = WORK / "kafka"
 # Versions of kafka-clients.jar and what their files must hash to.
 OLD_CLIENTS = {
-    "2.1.1": "d5c1ed6e23e815fe43c0f050ef0651110b9e9b59cfc4d86e50bf7cc084132a93",
-    "2.8.2": "0351de6b808f551e4c6cf230a83984d653e14776cc0f4621e7a3eab377e2f621",
     "3.9.1": "7568b998572d256f0b7bc0afdc1b7a2588b8b08415c62ce314c864a6851ae9d9",
+    "2.8.2": "0351de6b808f551e4c6cf230a83984d653e14776cc0f4621e7a3eab377e2f621",
+    "2.1.1": "d5c1ed6e23e815fe43c0f050ef0651110b9e9b59cfc4d86e50bf7cc084132a93",
+    "1.1.1": "a92dd1c76be061ad40e1d2421c8a6a3f148c6c3b82af2f2259ad40e7c400d7bc",
 }
+# Has every call that one version or another lacks, so that one program can be compiled for all.
+COMPILED_AGAINST = "2.8.2"
+# Log shippers and the Debian packages they are made of: unpacked, never installed, as they would replace the machine's log service.
+SHIPPERS = {"rsyslog": ["rsyslog", "rsyslog-kafka"], "syslog-ng": ["syslog-ng-core", "syslog-ng-mod-rdkafka"]}
 _once: dict[str, Exception | None] = {}
 _locks: dict[str, threading.Lock] = {}
 _guard = threading.Lock()
@@ -41,12 +47,13 @@ def need(*names: str) -> None:
 
 
 def prepare_all(names: list[str]) -> None:
-    """Downloads side by side; problems are told by the checks that need the part."""
-    threads = [threading.Thread(target=_quietly, args=(name,)) for name in names]
-    for thread in threads:
+    """Downloads side by side; problems are told by the checks that need the part. What takes minutes goes on behind the first checks."""
+    threads = {name: threading.Thread(target=_quietly, args=(name,), daemon=True) for name in names}
+    for thread in threads.values():
         thread.start()
-    for thread in threads:
-        thread.join()
+    for name, thread in threads.items():
+        if name not in SLOW:
+            thread.join()
 
 
 def _quietly(name: str) -> None:
@@ -82,23 +89,23 @@ def java_programs() -> None:
             run(["javac", "-nowarn", "-cp", f"{KAFKA}/libs/*", "-d", WORK / "java", *sources], timeout=120)
 
 
-def old_java() -> None:
-    """Old client libraries, and one program compiled against the oldest of them."""
+def kafka_clients() -> None:
+    """The old versions of the Java library, and the program that runs with each of them and with the newest."""
     need("jvm")
     if shutil.which("javac") is None:
         _apt("default-jdk-headless")
-    source = CLIENTS / "old-java" / "Old.java"
-    with _Recipe("old-java", [source]) as fresh:
+    source = CLIENTS / "kafka-clients" / "Client.java"
+    with _Recipe("kafka-clients", [source], str(OLD_CLIENTS)) as fresh:
         if fresh:
             return
         for version, wanted in OLD_CLIENTS.items():
-            jar = WORK / "old-java" / f"kafka-clients-{version}.jar"
+            jar = WORK / "kafka-clients" / f"kafka-clients-{version}.jar"
             address = f"https://repo1.maven.org/maven2/org/apache/kafka/kafka-clients/{version}/{jar.name}"
             _patiently(["curl", "-sSfL", "-o", jar, address], timeout=120)
             if hashlib.sha256(jar.read_bytes()).hexdigest() != wanted:
                 raise Failed(f"{address} is not the file it was")
-        oldest = WORK / "old-java" / f"kafka-clients-{next(iter(OLD_CLIENTS))}.jar"
-        run(["javac", "-nowarn", "-cp", oldest, "-d", WORK / "old-java", source], timeout=120)
+        classpath = WORK / "kafka-clients" / f"kafka-clients-{COMPILED_AGAINST}.jar"
+        run(["javac", "-nowarn", "-Xlint:-deprecation", "-cp", classpath, "-d", WORK / "kafka-clients", source], timeout=120)
 
 
 def kcat() -> None:
@@ -120,12 +127,34 @@ def kafka_python() -> None:
     _venv("kafka-python")
 
 
-def franz_go() -> None:
-    _go("franz-go")
+def aiokafka() -> None:
+    _venv("aiokafka")
 
 
-def sarama() -> None:
-    _go("sarama")
+def go() -> None:
+    """The Go clients: one module, a program each."""
+    if shutil.which("go") is None:
+        raise Failed("no Go toolchain (https://go.dev/dl)")
+    folder = CLIENTS / "go"
+    with _Recipe("go", sorted(file for file in folder.rglob("*") if file.is_file())) as fresh:
+        if not fresh:
+            _patiently(["go", "build", "-o", f"{WORK / 'go'}/", "./franz-go", "./sarama", "./kafka-go"], cwd=folder, timeout=600)
+
+
+def rust() -> None:
+    """The Rust clients: one crate, a program each; librdkafka is compiled with it."""
+    for name, package in (("cc", "gcc"), ("make", "make"), ("c++", "g++")):
+        if shutil.which(name) is None:
+            _apt(package)
+    folder = CLIENTS / "rust"
+    with _Recipe("rust", sorted(file for file in folder.rglob("*") if file.is_file())) as fresh:
+        if fresh:
+            return
+        target = WORK / "rust-target"
+        environment = {"CARGO_TARGET_DIR": str(target)}
+        _patiently(["nice", "cargo", "build", "--locked", "--bins"], cwd=folder, timeout=900, env=environment)
+        for name in ("rskafka", "rdkafka"):
+            shutil.copy(target / "debug" / name, WORK / "rust")
 
 
 def kafkajs() -> None:
@@ -139,19 +168,35 @@ def kafkajs() -> None:
             _patiently(["npm", "install", "--no-audit", "--no-fund", "--ignore-scripts"], cwd=folder, timeout=180)
 
 
+def shipper(name: str) -> None:
+    """Its packages, and what of their dependencies the machine does not have, unpacked into one folder."""
+    with _Recipe(name, [], str(SHIPPERS[name])) as fresh:
+        if fresh:
+            return
+        archives = WORK / name / "archives"
+        (archives / "partial").mkdir(parents=True)
+        _apt("--reinstall", "--download-only", "-o", f"Dir::Cache::archives={archives}", *SHIPPERS[name])
+        for archive in sorted(archives.glob("*.deb")):
+            run(["dpkg", "-x", archive, WORK / name], timeout=60)
+
+
 PARTS = {
     "ottla": ottla,
     "jvm": jvm,
     "java": java_programs,
-    "old-java": old_java,
+    "kafka-clients": kafka_clients,
     "kcat": kcat,
     "librdkafka": librdkafka,
     "confluent": confluent,
     "kafka-python": kafka_python,
-    "franz-go": franz_go,
-    "sarama": sarama,
+    "aiokafka": aiokafka,
+    "go": go,
+    "rust": rust,
     "kafkajs": kafkajs,
+    **{name: partial(shipper, name) for name in SHIPPERS},
 }
+
+SLOW = {"rust"}
 
 
 def _venv(name: str) -> None:
@@ -164,22 +209,13 @@ def _venv(name: str) -> None:
         _patiently([folder / "bin" / "pip", "install", "--quiet", "--disable-pip-version-check", "-r", requirements], timeout=240)
 
 
-def _go(name: str) -> None:
-    if shutil.which("go") is None:
-        raise Failed("no Go toolchain (https://go.dev/dl)")
-    folder = CLIENTS / name
-    with _Recipe(name, [folder / f for f in ("main.go", "go.mod", "go.sum")]) as fresh:
-        if not fresh:
-            _patiently(["go", "build", "-o", WORK / name / "client", "."], cwd=folder, timeout=300)
-
-
 class _Recipe:
     """A folder under .work, stamped with the hash of what it was made from once it is complete."""
 
-    def __init__(self, name: str, sources: list[Path]):
+    def __init__(self, name: str, sources: list[Path], more: str = ""):
         self.folder = WORK / name
         self.stamp = self.folder / ".made-from"
-        self.hash = hashlib.sha256(b"".join(s.read_bytes() for s in sources)).hexdigest()
+        self.hash = hashlib.sha256(b"".join(s.read_bytes() for s in sources) + more.encode()).hexdigest()
 
     def __enter__(self) -> bool:
         fresh = self.stamp.exists() and self.stamp.read_text() == self.hash
@@ -194,11 +230,11 @@ class _Recipe:
             self.stamp.write_text(self.hash)
 
 
-def _patiently(args, timeout, cwd=None) -> None:
+def _patiently(args, timeout, cwd=None, env=None) -> None:
     """The network may stumble: three attempts."""
     for attempt in range(3):
         try:
-            run(args, timeout=timeout, cwd=cwd)
+            run(args, timeout=timeout, cwd=cwd, env=env)
             return
         except Failed:
             if attempt == 2:

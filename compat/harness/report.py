@@ -11,6 +11,8 @@ PASSED, FAILED, SKIPPED = "passed", "failed", "skipped"
 class Report:
     def __init__(self):
         self.rows: list[tuple[str, str, str, float, str]] = []
+        # Of each client of the scenario language: the library and its version, as the program tells it.
+        self.versions: dict[str, str] = {}
 
     def check(self, client: str, scenario: str, body, *arguments):
         """Runs one check; what it returns, if text, becomes the note. Answers whether it passed."""

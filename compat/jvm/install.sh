@@ -11,6 +11,8 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 target=${1:-$here/../.work/kafka}
 
 launchers='
+connect-distributed org.apache.kafka.connect.cli.ConnectDistributed
+connect-mirror-maker org.apache.kafka.connect.mirror.MirrorMaker
 kafka-acls org.apache.kafka.tools.AclCommand
 kafka-broker-api-versions org.apache.kafka.tools.BrokerApiVersionsCommand
 kafka-client-metrics org.apache.kafka.tools.ClientMetricsCommand

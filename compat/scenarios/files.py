@@ -57,7 +57,7 @@ def workload(broker, expected: Expected) -> str:
     run_program(create, timeout=60)
     wire.await_topics(broker.port, dict.fromkeys(topics, PARTITIONS))
     for index, codec in enumerate(CODECS):
-        producer = ("confluent", "java")[index % 2]
+        producer = ("confluent", clients.CURRENT_JAVA)[index % 2]
         clients.produce(producer, broker.bootstrap, topic_of(codec), codec, expected.count, PARTITIONS, 120)
     tool("kafka-topics", *server, "--delete", "--topic", "gone")
     tool("kafka-topics", *server, "--alter", "--topic", "grown", "--partitions", "4")

@@ -1,0 +1,50 @@
+"""docs/clients.md, written from the rows of a run."""
+from .clients import ALL
+from .report import FAILED, PASSED, SKIPPED, Report
+from .shell import REPOSITORY
+
+PAGE = REPOSITORY / "docs" / "clients.md"
+# Rows of these are about the broker itself.
+NOT_CLIENTS = {"-", "broker", "kafka"}
+HEAD = """# Clients and tools known to work
+
+What passed in a full run of the compatibility suite, unmodified and with default settings but for an address; the suite writes
+this page itself (`compat/run.sh --write-docs`). The scenarios are described in [compat/README.md](../compat/README.md).
+"""
+
+
+def write(report: Report) -> None:
+    clients = sorted(report.versions, key=ALL.index)
+    rows = {(client, scenario): (result, note) for client, scenario, result, _, note in report.rows}
+    names = list(dict.fromkeys(scenario for client, scenario in rows if client in clients))
+    special = [name for name in names if name.startswith(("codec ", "shared group"))]
+    parts = [
+        HEAD,
+        "## What applications do\n", *table(report, rows, clients, [name for name in names if name not in special]),
+        "\n## Codecs and group assignors\n", *table(report, rows, clients, special),
+        "\n`–`: the library has no such call or option.\n" if any(row[0] == SKIPPED for row in rows.values()) else "",
+        "\n## Tools and other programs\n", *others(report, clients),
+    ]
+    PAGE.write_text("\n".join(part for part in parts if part) + "\n", encoding="utf-8")
+
+
+def table(report: Report, rows: dict, clients: list[str], names: list[str]) -> list[str]:
+    marks = {PASSED: "yes", FAILED: "**no**", SKIPPED: "–"}
+    shown = [name.removeprefix("codec ").removeprefix("shared group, ") for name in names]
+    lines = ["| client | " + " | ".join(shown) + " |", "| --- |" + " --- |" * len(names)]
+    for client in clients:
+        cells = [marks[rows[client, name][0]] if (client, name) in rows else "" for name in names]
+        lines.append(f"| {report.versions[client]} | " + " | ".join(cells) + " |")
+    return lines
+
+
+def others(report: Report, clients: list[str]) -> list[str]:
+    passed: dict[str, list[str]] = {}
+    for client, scenario, result, _, _ in report.rows:
+        if client not in clients and client not in NOT_CLIENTS and result == PASSED:
+            passed.setdefault(client, []).append(scenario)
+    lines = ["| program | what it did |", "| --- | --- |"]
+    for client in sorted(passed):
+        told = ", ".join(passed[client]) if len(passed[client]) <= 8 else f"{len(passed[client])} calls as against Kafka"
+        lines.append(f"| {client} | {told} |")
+    return lines
