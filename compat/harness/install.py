@@ -24,6 +24,7 @@ OLD_CLIENTS = {
 COMPILED_AGAINST = "2.8.2"
 # Log shippers and the Debian packages they are made of: unpacked, never installed, as they would replace the machine's log service.
 SHIPPERS = {"rsyslog": ["rsyslog", "rsyslog-kafka"], "syslog-ng": ["syslog-ng-core", "syslog-ng-mod-rdkafka"]}
+MAVEN_COPY = "org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy"
 _once: dict[str, Exception | None] = {}
 _locks: dict[str, threading.Lock] = {}
 _guard = threading.Lock()
@@ -92,18 +93,18 @@ def java_programs() -> None:
 def kafka_clients() -> None:
     """The old versions of the Java library, and the program that runs with each of them and with the newest."""
     need("jvm")
-    if shutil.which("javac") is None:
-        _apt("default-jdk-headless")
+    if shutil.which("javac") is None or shutil.which("mvn") is None:
+        _apt("default-jdk-headless", "maven")
     source = CLIENTS / "kafka-clients" / "Client.java"
     with _Recipe("kafka-clients", [source], str(OLD_CLIENTS)) as fresh:
         if fresh:
             return
         for version, wanted in OLD_CLIENTS.items():
             jar = WORK / "kafka-clients" / f"kafka-clients-{version}.jar"
-            address = f"https://repo1.maven.org/maven2/org/apache/kafka/kafka-clients/{version}/{jar.name}"
-            _patiently(["curl", "-sSfL", "-o", jar, address], timeout=120)
+            artifact = f"-Dartifact=org.apache.kafka:kafka-clients:{version}"
+            _patiently(["mvn", "-q", "-B", MAVEN_COPY, artifact, f"-DoutputDirectory={jar.parent}"], timeout=120)
             if hashlib.sha256(jar.read_bytes()).hexdigest() != wanted:
-                raise Failed(f"{address} is not the file it was")
+                raise Failed(f"{jar.name} is not the file it was")
         classpath = WORK / "kafka-clients" / f"kafka-clients-{COMPILED_AGAINST}.jar"
         run(["javac", "-nowarn", "-Xlint:-deprecation", "-cp", classpath, "-d", WORK / "kafka-clients", source], timeout=120)
 
