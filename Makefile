@@ -1,6 +1,6 @@
 # `make test` needs nothing but the Rust toolchain; `make compat` and `make bench` set up the outside clients they use.
 
-.PHONY: build lint test compat compat-quick diff bench fuzz fmt clean
+.PHONY: build lint test compat compat-quick diff docker-test bench fuzz fmt clean
 
 build:
 	cargo build --release
@@ -22,6 +22,10 @@ compat-quick: build
 # The same requests to Kafka's broker and to ours: every script at every version, and random requests on top.
 diff: build
 	compat/diff/run.sh
+
+# The container image, built and tried as its users do; installs and starts Docker where it is missing.
+docker-test:
+	docker/test.py
 
 # Prints ratios beside a JVM broker; a measurement, not a test.
 bench: build

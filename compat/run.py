@@ -35,6 +35,8 @@ SCENARIOS = {
     "scale": ["java"],
 }
 WITH_EVERY_CLIENT = {"codecs", "clients"}
+# What a broker can be asked that is not started here.
+ELSEWHERE = {"official-tools"}
 QUICK_LIMIT_SECONDS = 600
 FULL_LIMIT_SECONDS = 3 * 3600
 
@@ -54,6 +56,8 @@ def main() -> int:
     if options.write_docs and (options.quick or options.client or options.scenario):
         parser.error("--write-docs tells what a whole run has shown: without --quick, --client and SCENARIO")
     chosen = [name for name in SCENARIOS if not options.scenario or name in options.scenario]
+    if os.environ.get("COMPAT_BROKER") and not set(chosen) <= ELSEWHERE:
+        parser.error(f"with COMPAT_BROKER only {', '.join(ELSEWHERE)} can be run: the others start, stop and kill their brokers")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     WORK.mkdir(parents=True, exist_ok=True)
     report = Report()

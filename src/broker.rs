@@ -40,9 +40,11 @@ use publisher::Publisher;
 const WRITTEN_PROPERTIES: &str = "server.properties";
 
 /// What a node is built from.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Setup {
     pub config: Arc<StaticConfig>,
+    /// The cluster that empty directories are formatted for; a new one by default.
+    pub cluster_id: Option<String>,
     pub logs: Arc<LogLevels>,
     /// Threads for handlers, sockets and logs.
     pub data: Handle,
@@ -116,8 +118,8 @@ impl Broker {
         let admin = bind_admin(&config.broker())
             .map(|admin| setup.control.spawn(admin.serve(health.clone(), metrics.clone(), stop_admin.clone())));
         let (log_dirs, cluster) = {
-            let (config, clock, control) = (config.clone(), clock.clone(), setup.control.clone());
-            tokio::task::spawn_blocking(move || open_storage(&setup.config, &config, &clock, &control)).await??
+            let (setup, config, clock) = (setup.clone(), config.clone(), clock.clone());
+            tokio::task::spawn_blocking(move || open_storage(&setup, &config, &clock)).await??
         };
         let housekeeping = Housekeeping::start(&log_dirs)?;
         let broker = config.broker();
@@ -208,22 +210,21 @@ fn metrics() -> Arc<Metrics> {
 
 /// From directories that may be empty to a leading quorum and open logs.
 fn open_storage(
-    setup: &StaticConfig,
+    setup: &Setup,
     store: &Arc<ConfigStore>,
     clock: &Clock,
-    control: &Handle,
 ) -> Result<(Arc<LogDirs>, Cluster), BrokerError> {
     let config = store.broker();
-    if format_if_empty(&config, clock)? {
+    if format_if_empty(&config, setup.cluster_id.as_deref(), clock)? {
         tracing::info!("formatted {:?}: they were empty", config.log_dirs);
     }
     let log_dirs = Arc::new(storage::claim(&config, clock)?);
-    if let Some(dir) = setup.is_built_in().then(|| config.log_dirs.first()).flatten()
-        && let Err(error) = setup.write_properties(&dir.join(WRITTEN_PROPERTIES))
+    if let Some(dir) = setup.config.is_built_in().then(|| config.log_dirs.first()).flatten()
+        && let Err(error) = setup.config.write_properties(&dir.join(WRITTEN_PROPERTIES))
     {
         tracing::warn!("{WRITTEN_PROPERTIES} was not written to {}: {error}", dir.display());
     }
-    let cluster = Cluster::open(store, log_dirs.context().clone(), clock.clone(), control)?;
+    let cluster = Cluster::open(store, log_dirs.context().clone(), clock.clone(), &setup.control)?;
     let image = cluster.image();
     storage::refuse_guards(&image)?;
     report::lines(&image, store).iter().for_each(|line| tracing::warn!("{line}"));

@@ -49,6 +49,10 @@ class Broker:
 
     def choose_ports(self) -> None:
         self.port, self.controller_port, self.admin_port = free_port(), free_port(), free_port()
+        own = {"ottla.admin.listener": f"127.0.0.1:{self.admin_port}"} if self.kind == "ottla" else {}
+        self.write_config(own)
+
+    def write_config(self, own: dict[str, str] | None = None) -> None:
         listeners = f"PLAINTEXT://127.0.0.1:{self.port},CONTROLLER://127.0.0.1:{self.controller_port}"
         settings = {
             **COMMON,
@@ -57,9 +61,8 @@ class Broker:
             "controller.quorum.bootstrap.servers": f"127.0.0.1:{self.controller_port}",
             "log.dirs": str(self.data),
             **self.properties,
+            **(own or {}),
         }
-        if self.kind == "ottla":
-            settings["ottla.admin.listener"] = f"127.0.0.1:{self.admin_port}"
         self.config = self.root / "server.properties"
         self.config.write_text("".join(f"{key}={value}\n" for key, value in settings.items()))
 
@@ -175,6 +178,23 @@ class Broker:
                 except FileNotFoundError:
                     pass
         return total
+
+
+class BrokerElsewhere(Broker):
+    """A broker that somebody else runs, in a container beside this one: `where` is its address, its controller's address and
+    its log directory, which can be read here."""
+
+    def __init__(self, where: str, name: str):
+        address, controller, data = where.split(",")
+        self.port, self.controller_port = (int(text.rsplit(":", 1)[1]) for text in (address, controller))
+        super().__init__("ottla", name, {"log.dirs": data})
+        self.data = Path(data)
+
+    def choose_ports(self) -> None:
+        self.write_config()
+
+    def start(self, patience=60.0) -> float:
+        return wire.await_answer(self.port, lambda: True, patience)
 
 
 def ottla_binary() -> Path:

@@ -2,7 +2,7 @@
 import os
 from dataclasses import dataclass, field
 
-from .broker import Broker
+from .broker import Broker, BrokerElsewhere
 from .install import need
 from .report import Report
 from .shell import Failed
@@ -18,6 +18,8 @@ class Context:
     def broker(self, name: str, properties: dict[str, str] | None = None, kind: str | None = None) -> Broker:
         """A broker of the kind under test (or the one named), not yet started."""
         kind = kind or self.kind
+        if kind != "jvm" and (where := os.environ.get("COMPAT_BROKER")):
+            return BrokerElsewhere(where, name)
         need("jvm" if kind == "jvm" else "ottla")
         return Broker(kind, name, properties)
 

@@ -52,7 +52,8 @@ def normalise(text: str, names: tuple[str, ...], broker) -> list[str]:
     """The lines, with what may differ made equal."""
     for port in (broker.port, broker.controller_port):
         text = re.sub(rf"\b{port}\b", "PORT", text)
-    text = text.replace(str(broker.root), "ROOT")
+    for root in (broker.root, broker.data.parent):
+        text = text.replace(str(root), "ROOT")
     lines = text.splitlines()
     for rule in [*EVERYWHERE, *(NAMED[name] for name in names if name != "unordered")]:
         if rule.to is None:

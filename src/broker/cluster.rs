@@ -199,8 +199,9 @@ impl Cluster {
     }
 }
 
-/// Formats the directories as `--standalone` does (or as a static quorum, if voters are configured) when none of them is formatted yet.
-pub fn format_if_empty(config: &BrokerConfig, clock: &Clock) -> Result<bool, ClusterError> {
+/// Formats the directories as `--standalone` does (or as a static quorum, if voters are configured) when none of them
+/// is formatted yet, for the cluster named or a new one.
+pub fn format_if_empty(config: &BrokerConfig, cluster_id: Option<&str>, clock: &Clock) -> Result<bool, ClusterError> {
     let mut log_dirs = config.log_dirs.clone();
     if !log_dirs.contains(&config.metadata_log_dir) {
         log_dirs.push(config.metadata_log_dir.clone());
@@ -226,7 +227,7 @@ pub fn format_if_empty(config: &BrokerConfig, clock: &Clock) -> Result<bool, Clu
         Some(_) | None => InitialVoters::Static,
     };
     let options = FormatOptions {
-        cluster_id: Uuid::random().to_string(),
+        cluster_id: cluster_id.map_or_else(|| Uuid::random().to_string(), str::to_owned),
         node_id: BrokerId(config.node_id),
         log_dirs,
         metadata_log_dir: config.metadata_log_dir.clone(),
@@ -319,8 +320,8 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let configs = configs(dir.path());
         let config = configs.broker();
-        assert!(format_if_empty(&config, &Clock::system()).unwrap());
-        assert!(!format_if_empty(&config, &Clock::system()).unwrap(), "once");
+        assert!(format_if_empty(&config, None, &Clock::system()).unwrap());
+        assert!(!format_if_empty(&config, None, &Clock::system()).unwrap(), "once");
         let directory = MetaProperties::read(dir.path()).unwrap().unwrap().directory_id.unwrap();
 
         let cluster = open(&configs);

@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::process::{Runtimes, Signals, raise_descriptor_limit};
 use crate::broker::{Broker, BrokerError, Setup};
-use crate::config::{self, ConfigError, LoadedConfig, LogFormat, Origin};
+use crate::config::{self, ConfigError, Container, LoadedConfig, LogFormat, Origin};
 use crate::logging::{LogForm, LogLevel, LogLevels};
 
 /// Start a node. Without a file it listens on 127.0.0.1:9092 and keeps its data in ./data.
@@ -15,6 +15,10 @@ use crate::logging::{LogForm, LogLevel, LogLevels};
 pub(super) struct Start {
     /// A server.properties, as for Kafka
     file: Option<PathBuf>,
+    /// Take settings from the environment as well, as Kafka's container image does: KAFKA_NODE_ID is node.id, CLUSTER_ID
+    /// is the cluster that empty directories are formatted for
+    #[arg(long)]
+    env: bool,
     /// A setting that overrides the file's; may be repeated
     #[arg(long = "override", value_name = "KEY=VALUE", value_parser = key_and_value)]
     pub(super) overrides: Vec<(String, String)>,
@@ -38,19 +42,34 @@ impl Start {
     /// Runs the node until it is told to stop.
     pub(super) fn run(self) -> Result<(), StartError> {
         let environment = |name: &str| std::env::var(name).ok();
-        let loaded = config::load(self.file.as_deref(), &self.overrides, &environment)?;
-        let logs =
-            LogLevels::install(form(loaded.broker.config.ottla_log_format), self.log_level.unwrap_or(LogLevel::Info));
+        let container = self.env.then(|| Container::read(variables())).transpose()?;
+        let file = self.file.as_deref();
+        let loaded = match &container {
+            Some(container) => config::load_container(file, container, &self.overrides, &environment)?,
+            None => config::load(file, &self.overrides, &environment)?,
+        };
+        let level = self.log_level.or(container.as_ref().and_then(|container| container.log_level));
+        let logs = LogLevels::install(form(loaded.broker.config.ottla_log_format), level.unwrap_or(LogLevel::Info));
         report(&loaded, raise_descriptor_limit());
         let Runtimes { data, control } = Runtimes::start()?;
-        let setup =
-            Setup { config: loaded.broker, logs, data: data.handle().clone(), control: control.handle().clone() };
+        let setup = Setup {
+            config: loaded.broker,
+            cluster_id: container.map(|container| container.cluster_id),
+            logs,
+            data: data.handle().clone(),
+            control: control.handle().clone(),
+        };
         let result = data.block_on(live(setup));
         // What is still running on a thread of its own has nothing left to save.
         data.shutdown_background();
         control.shutdown_background();
         result
     }
+}
+
+/// The environment; what is not text is no setting.
+fn variables() -> impl Iterator<Item = (String, String)> {
+    std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
 }
 
 /// From the start of the broker to its end, by a signal or by itself.

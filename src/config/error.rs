@@ -14,6 +14,8 @@ pub enum Origin {
     File { path: Arc<Path>, line: usize },
     /// `--override` of the command line.
     Override,
+    /// A variable of the environment.
+    Variable(String),
     /// What runs when there is no file.
     BuiltIn,
 }
@@ -64,6 +66,7 @@ impl fmt::Display for Origin {
         match self {
             Origin::File { path, line } => write!(f, "{}:{line}", path.display()),
             Origin::Override => f.write_str("--override"),
+            Origin::Variable(name) => write!(f, "environment variable {name}"),
             Origin::BuiltIn => f.write_str("built-in configuration"),
         }
     }

@@ -8,6 +8,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::broker::{BrokerConfig, Texts};
+use super::container::{self, Container};
 use super::derived::split_listener_key;
 use super::error::{Allowed, ConfigError, Origin};
 use super::internal::{is_open, without_effect};
@@ -81,13 +82,42 @@ pub fn load(
         Some(path) => Source::read(path, &mut report)?,
         None => Source::built_in(),
     };
-    for (key, value) in overrides {
-        source.set(key, value, Origin::Override);
+    source.override_with(overrides);
+    judge(source, file.is_none(), report, environment)
+}
+
+/// As [`load`], with the variables of a container on top of the file, and a container's defaults below both.
+pub fn load_container(
+    file: Option<&Path>,
+    container: &Container,
+    overrides: &[(String, String)],
+    environment: Environment,
+) -> Result<LoadedConfig, ConfigError> {
+    let mut report = StartupReport { warnings: container.warnings.clone(), ..StartupReport::default() };
+    let mut source = match file {
+        Some(path) => Source::read(path, &mut report)?,
+        None => Source::empty(),
+    };
+    for (key, value, origin) in &container.settings {
+        source.set(key, value, origin.clone());
     }
+    for (key, value) in container::defaults(&source.texts, &Path::is_dir) {
+        source.set(key, value, Origin::BuiltIn);
+    }
+    source.override_with(overrides);
+    judge(source, false, report, environment)
+}
+
+/// The verdict of the tables on everything that is set.
+fn judge(
+    mut source: Source,
+    built_in: bool,
+    mut report: StartupReport,
+    environment: Environment,
+) -> Result<LoadedConfig, ConfigError> {
     source.resolve(environment, &mut report)?;
     source.judge_names(&mut report)?;
     source.populate_synonyms();
-    let built_in = file.is_none();
     let (config, values) = BrokerConfig::parse(&source.texts, built_in).map_err(|invalid| source.explain(invalid))?;
     source.judge_status(&values, &mut report)?;
     source.judge_security(&config)?;
@@ -187,7 +217,7 @@ impl Source {
         let place = |line| Origin::File { path: Arc::clone(&shared), line };
         let properties = properties::parse(&bytes)
             .map_err(|error| ConfigError::Syntax { origin: place(error.line), reason: error.reason })?;
-        let mut source = Source { texts: Texts::new(), origins: BTreeMap::new() };
+        let mut source = Source::empty();
         for property in properties {
             let place = place(property.line);
             if let Some(earlier) = source.origins.get(&property.key) {
@@ -200,8 +230,12 @@ impl Source {
         Ok(source)
     }
 
+    fn empty() -> Source {
+        Source { texts: Texts::new(), origins: BTreeMap::new() }
+    }
+
     fn built_in() -> Source {
-        let mut source = Source { texts: Texts::new(), origins: BTreeMap::new() };
+        let mut source = Source::empty();
         for (key, value) in BUILT_IN {
             source.set(key, value, Origin::BuiltIn);
         }
@@ -211,6 +245,12 @@ impl Source {
     fn set(&mut self, key: &str, value: &str, origin: Origin) {
         self.texts.insert(key.to_owned(), value.to_owned());
         self.origins.insert(key.to_owned(), origin);
+    }
+
+    fn override_with(&mut self, overrides: &[(String, String)]) {
+        for (key, value) in overrides {
+            self.set(key, value, Origin::Override);
+        }
     }
 
     fn resolve(&mut self, environment: Environment, report: &mut StartupReport) -> Result<(), ConfigError> {
