@@ -8,8 +8,8 @@ PAGE = REPOSITORY / "docs" / "clients.md"
 NOT_CLIENTS = {"-", "broker", "kafka"}
 HEAD = """# Clients and tools known to work
 
-What passed in a full run of the compatibility suite, unmodified and with default settings but for an address; the suite writes
-this page itself (`compat/run.sh --write-docs`). The scenarios are described in [compat/README.md](../compat/README.md).
+What passed in a run of the compatibility suite, with unmodified libraries and programs; the suite writes this page
+itself (`compat/run.sh --write-docs`). The scenarios are described in [compat/README.md](../compat/README.md).
 """
 
 
@@ -40,11 +40,15 @@ def table(report: Report, rows: dict, clients: list[str], names: list[str]) -> l
 
 def others(report: Report, clients: list[str]) -> list[str]:
     passed: dict[str, list[str]] = {}
-    for client, scenario, result, _, _ in report.rows:
-        if client not in clients and client not in NOT_CLIENTS and result == PASSED:
-            passed.setdefault(client, []).append(scenario)
-    lines = ["| program | what it did |", "| --- | --- |"]
+    missing: dict[str, dict[str, None]] = {}
+    for client, scenario, result, _, note in report.rows:
+        if client in clients or client in NOT_CLIENTS:
+            continue
+        if result == PASSED:
+            passed.setdefault(client, []).append(f"{scenario} ({note.split(',')[0]})" if note[:1].isdigit() else scenario)
+        elif result == SKIPPED:
+            missing.setdefault(client, {})[note.split(":")[0]] = None
+    lines = ["| program | what it did | what it could not |", "| --- | --- | --- |"]
     for client in sorted(passed):
-        told = ", ".join(passed[client]) if len(passed[client]) <= 8 else f"{len(passed[client])} calls as against Kafka"
-        lines.append(f"| {client} | {told} |")
+        lines.append(f"| {client} | {', '.join(passed[client])} | {'; '.join(missing.get(client, []))} |")
     return lines

@@ -157,17 +157,13 @@ class Member:
         return process
 
     def _hear(self, process):
-        """`% Group G rebalanced (memberid M): assigned: T [0], T [1]`"""
+        """`… rebalanced (memberid M): assigned: T [0], T [1]`, or with a cooperative assignor `… incremental assignment of …: T [1]`."""
         for text in process.stderr:
-            found = re.search(rb"rebalanced.*?: (assigned|revoked|incremental assign|incremental unassign)\S*?:? ?(.*)", text)
+            found = re.search(rb"rebalanced.*(assigned|incremental assignment|revoked|incremental revoke).*: (.*)", text)
             if found:
                 partitions = {int(p) for p in re.findall(rb"\[(\d+)\]", found[2])}
-                if found[1] == b"assigned":
-                    self.owned = partitions
-                elif found[1] == b"incremental assign":
-                    self.owned = self.owned | partitions
-                else:
-                    self.owned = self.owned - partitions
+                gained = found[1] in (b"assigned", b"incremental assignment")
+                self.owned = self.owned | partitions if gained else self.owned - partitions
 
     def _take(self, process):
         while piece := process.stdout.read1(65536):
