@@ -17,7 +17,7 @@ CLOSED, SILENT = "the connection was closed", "no answer"
 CHANGES_METADATA = {
     "CreateTopics", "DeleteTopics", "CreatePartitions", "AlterConfigs", "IncrementalAlterConfigs", "AlterClientQuotas",
     "AlterUserScramCredentials", "ElectLeaders", "AlterPartitionReassignments", "UnregisterBroker",
-    "CreateAcls", "DeleteAcls", "AddRaftVoter", "RemoveRaftVoter",
+    "CreateAcls", "DeleteAcls", "AddRaftVoter", "RemoveRaftVoter", "UpdateFeatures",
 }
 
 

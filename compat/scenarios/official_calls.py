@@ -45,7 +45,6 @@ RESET = "--reset-offsets --group readers --topic lines"
 LINES = "a:one\nb:two\nc:three\nd:four\ne:five\n"
 NO_TRANSACTIONS = "transactions are not served"
 NOT_ALL_FEATURES = "transactions and the newer group kinds are not served"
-NO_UPDATES = "features cannot be changed"
 NO_NEW_GROUPS = "share and streams groups are not served"
 
 TOPICS = [
@@ -240,11 +239,22 @@ CLUSTER = [
     Call("kafka-features", "--bootstrap-controller {controller} describe", rules=("epoch", "features")),
     Call("kafka-features", "{b} version-mapping"),
     Call("kafka-features", "{b} feature-dependencies --feature metadata.version=20"),
-    Call("kafka-features", "{b} upgrade --feature no.such.feature=1", 1, missing=NO_UPDATES),
-    Call("kafka-features", "{b} upgrade --feature metadata.version=999", 1, missing=NO_UPDATES),
-    Call("kafka-features", "{b} downgrade --feature metadata.version=1", 1, missing=NO_UPDATES),
-    Call("kafka-features", "{b} disable --feature metadata.version", 1, missing=NO_UPDATES),
-    Call("kafka-features", "{b} upgrade --release-version 4.3 --dry-run", 0, missing=NO_UPDATES),
+    Call("kafka-features", "{b} upgrade --feature no.such.feature=1", 1),
+    Call("kafka-features", "{b} upgrade --feature metadata.version=999", 1),
+    Call("kafka-features", "{b} upgrade --feature metadata.version=30 --dry-run"),
+    Call("kafka-features", "{b} upgrade --metadata 4.3-IV0"),
+    Call("kafka-features", "{b} upgrade --feature kraft.version=1"),
+    Call("kafka-features", "{b} upgrade --release-version 4.3 --dry-run", missing=NOT_ALL_FEATURES),
+    Call("kafka-features", "{b} downgrade --feature metadata.version=1", 1),
+    Call("kafka-features", "{b} downgrade --feature metadata.version=29", 1),
+    Call("kafka-features", "{b} downgrade --unsafe --feature metadata.version=20", 1),
+    Call("kafka-features", "{b} downgrade --feature eligible.leader.replicas.version=1"),
+    Call("kafka-features", "{b} disable --feature metadata.version", 1),
+    Call("kafka-features", "{b} disable --feature eligible.leader.replicas.version --dry-run"),
+    Call("kafka-features", "{b} disable --feature eligible.leader.replicas.version"),
+    Call("kafka-features", "{b} describe", rules=("epoch", "features"), reads=True),
+    Call("kafka-features", "{b} upgrade --feature eligible.leader.replicas.version=1"),
+    Call("kafka-features", "--bootstrap-controller {controller} downgrade --feature kraft.version=0", 1),
     Call("kafka-leader-election", "{b} --election-type preferred --all-topic-partitions"),
     Call("kafka-leader-election", "{b} --election-type unclean --topic first --partition 0"),
     Call("kafka-leader-election", "{b} --election-type preferred --path-to-json-file {files}/elect.json"),

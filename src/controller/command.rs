@@ -7,7 +7,7 @@ use crate::types::{BrokerEpoch, BrokerId, ErrorCode, ProducerId};
 use super::brokers::{BrokerHeartbeat, HeartbeatReply, NewRegistration};
 use super::configs::{ConfigAlteration, ConfigResult};
 use super::directories::{AssignDirectories, AssignedPartition};
-use super::features::FeatureUpdate;
+use super::features::FeatureUpdates;
 use super::leaders::{ElectionResult, ElectionType, NamedPartitions};
 use super::machine::Controller;
 use super::quotas::QuotaAlteration;
@@ -109,6 +109,6 @@ commands! {
     allocate_producer_ids: AllocateProducerIds((BrokerId, BrokerEpoch)) -> Result<(ProducerId, i32), Denied>;
     /// Notes in which directories a broker keeps its replicas.
     assign_directories: AssignDirectories(AssignDirectories) -> Result<Vec<(AssignedPartition, ErrorCode)>, Denied>;
-    /// Changes feature levels; the flag is `validate_only`.
-    update_features: UpdateFeatures((Vec<FeatureUpdate>, bool)) -> Result<(), Denied>;
+    /// Changes feature levels.
+    update_features: UpdateFeatures(FeatureUpdates) -> Result<(), Denied>;
 }

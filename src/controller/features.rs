@@ -17,29 +17,35 @@ pub struct FeatureUpdate {
     pub upgrade_type: i8,
 }
 
+/// Levels to set together.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct FeatureUpdates {
+    pub updates: Vec<FeatureUpdate>,
+    /// The quorum's own level, which is not among the metadata.
+    pub kraft_version: i16,
+    pub validate_only: bool,
+}
+
 const UPGRADE: i8 = 1;
+const UNSAFE_DOWNGRADE: i8 = 3;
 
 impl Controller {
     /// All updates or none.
-    pub(super) fn update_features(
-        &self,
-        updates: Vec<FeatureUpdate>,
-        validate_only: bool,
-    ) -> Decision<Result<(), Denied>> {
+    pub(super) fn update_features(&self, asked: &FeatureUpdates) -> Decision<Result<(), Denied>> {
         let mut records = Vec::new();
-        for update in &updates {
-            match self.update_feature(update) {
+        for update in &asked.updates {
+            match self.update_feature(update, asked.kraft_version) {
                 Ok(new) => records.extend(new),
                 Err(denied) => return (Vec::new(), Err(denied)),
             }
         }
-        if validate_only {
+        if asked.validate_only {
             records.clear();
         }
         (records, Ok(()))
     }
 
-    fn update_feature(&self, update: &FeatureUpdate) -> Result<Vec<MetadataRecord>, Denied> {
+    fn update_feature(&self, update: &FeatureUpdate, kraft_version: i16) -> Result<Vec<MetadataRecord>, Denied> {
         let FeatureUpdate { feature: name, level, upgrade_type } = update;
         let refuse = |reason: String| {
             let message = format!("Invalid update version {level} for feature {name}. {reason}");
@@ -48,46 +54,63 @@ impl Controller {
         if !(1..=3).contains(upgrade_type) {
             return refuse("The controller does not support the given upgrade type.".to_owned());
         }
-        let Some(feature) = Feature::named(name) else {
-            return refuse("Local controller 0 does not support this feature.".to_owned());
-        };
         if *level < 0 {
             return refuse("A feature version cannot be less than 0.".to_owned());
         }
-        if *level < feature.min || *level > feature.max {
-            return refuse(format!("Local controller only supports versions {}-{}", feature.min, feature.max));
+        if let Some(reason) = self.unsupported(name, *level) {
+            return refuse(reason);
         }
-        for broker in self.image.brokers.values() {
-            let range = broker.features.get(name);
-            if range.map_or(*level != 0, |range| *level < range.min || *level > range.max) {
-                let (min, max) = range.map_or((0, 0), |range| (range.min, range.max));
-                return refuse(format!("Broker {} only supports versions {min}-{max}", broker.id));
-            }
-        }
-        let current = self.image.features.get(name).copied().unwrap_or(0);
+        let current = match name.as_str() {
+            Feature::KRAFT => kraft_version,
+            name => self.image.features.get(name).copied().unwrap_or(0),
+        };
         if *level < current && *upgrade_type == UPGRADE {
             return refuse("Can't downgrade the version of this feature without setting the upgrade type to either safe or unsafe downgrade.".to_owned());
+        }
+        if *level > current && *upgrade_type != UPGRADE {
+            return refuse("Can't downgrade to a newer version.".to_owned());
         }
         if *level == current {
             return Ok(Vec::new());
         }
         match name.as_str() {
-            Feature::KRAFT => refuse("Can't change kraft.version of a quorum that runs.".to_owned()),
+            Feature::KRAFT if *level < current => refuse("Can't downgrade the version of this feature.".to_owned()),
+            Feature::KRAFT => refuse(
+                "A quorum with static voters stays one: begin a new cluster with `storage format --standalone`."
+                    .to_owned(),
+            ),
             MetadataVersion::FEATURE => self.update_metadata_version(update, current),
             Feature::ELIGIBLE_LEADER_REPLICAS if *level > 0 => self.enable_elr(update),
             _ => Ok(vec![level_record(update)]),
         }
     }
 
+    /// Why a level cannot be had: this controller or a broker does not know it.
+    fn unsupported(&self, name: &str, level: i16) -> Option<String> {
+        let reason = |who: String, range: Option<(i16, i16)>| match range.unwrap_or((0, 0)) {
+            (min, max) if (min..=max).contains(&level) => None,
+            (_, 0) => Some(format!("{who} does not support this feature.")),
+            (min, max) => Some(format!("{who} only supports versions {min}-{max}")),
+        };
+        let own = Feature::named(name).map(|feature| (feature.min, feature.max));
+        reason(format!("Local controller {}", self.options.configs.broker().node_id), own).or_else(|| {
+            self.image.brokers.values().find_map(|broker| {
+                let range = broker.features.get(name).map(|range| (range.min, range.max));
+                reason(format!("Broker {}", broker.id), range)
+            })
+        })
+    }
+
     fn update_metadata_version(&self, update: &FeatureUpdate, current: i16) -> Result<Vec<MetadataRecord>, Denied> {
         // Levels that changed the records. Going back over one would need every record to be written anew.
         const CHANGED: &[i16] = &[8, 11, 13, 14, 15, 17, 23, 30];
         if update.level < current && CHANGED.iter().any(|level| (update.level + 1..=current).contains(level)) {
-            let message = format!(
-                "Invalid metadata.version {}. Refusing to perform the requested downgrade because it might delete metadata \
-                 information.",
-                update.level
-            );
+            let reason = match update.upgrade_type {
+                UNSAFE_DOWNGRADE => "Unsafe metadata downgrade is not supported in this version.",
+                _ => "Refusing to perform the requested downgrade because it might delete metadata information.",
+            };
+            let message =
+                format!("Unsupported metadata.version downgrade from {current} to {}. {reason}", update.level);
             return Err(Denied::new(ErrorCode::InvalidUpdateVersion, message));
         }
         if self.image.elr_enabled() && update.level < 23 {

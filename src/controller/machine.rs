@@ -163,9 +163,7 @@ impl Controller {
                 answer(self.allocate_producer_ids(broker, epoch), Reply::AllocateProducerIds)
             }
             Command::AssignDirectories(request) => answer(self.assign_directories(request), Reply::AssignDirectories),
-            Command::UpdateFeatures((updates, validate_only)) => {
-                answer(self.update_features(updates, validate_only), Reply::UpdateFeatures)
-            }
+            Command::UpdateFeatures(asked) => answer(self.update_features(&asked), Reply::UpdateFeatures),
         };
         ((records, reply), timers)
     }

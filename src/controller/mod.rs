@@ -33,7 +33,7 @@ pub use brokers::{BrokerHeartbeat, HeartbeatReply, NewRegistration};
 pub use command::{Command, ControllerHandle, Denied, Reply};
 pub use configs::{ConfigAlteration, ConfigOperation, ConfigResult, Operation};
 pub use directories::{AssignDirectories, AssignedPartition};
-pub use features::FeatureUpdate;
+pub use features::{FeatureUpdate, FeatureUpdates};
 pub use leaders::{ElectionResult, ElectionType, NamedPartitions};
 pub use machine::{Controller, ControllerOptions, Sessions, Timer};
 pub use quotas::QuotaAlteration;

@@ -52,13 +52,17 @@ impl Cluster {
             cluster_id: "c".into(),
             incarnation_id: Uuid([incarnation; 16]),
             end_points: vec![],
-            features: [("metadata.version", 7, 30), ("eligible.leader.replicas.version", 0, 1)]
-                .map(|(name, min_supported_version, max_supported_version)| BrokerFeature {
-                    name: name.into(),
-                    min_supported_version,
-                    max_supported_version,
-                })
-                .to_vec(),
+            features: [
+                ("metadata.version", 7, 30),
+                ("kraft.version", 0, 1),
+                ("eligible.leader.replicas.version", 0, 1),
+            ]
+            .map(|(name, min_supported_version, max_supported_version)| BrokerFeature {
+                name: name.into(),
+                min_supported_version,
+                max_supported_version,
+            })
+            .to_vec(),
             rack: None,
             log_dirs: vec![DIRECTORY],
             previous_broker_epoch: BrokerEpoch(previous),
@@ -483,7 +487,8 @@ fn feature_levels_move_within_what_is_supported() {
     let (mut cluster, _) = Cluster::up();
     let mut ask = |feature: &str, level, upgrade_type| {
         let update = FeatureUpdate { feature: feature.into(), level, upgrade_type };
-        match cluster.ask(Command::UpdateFeatures((vec![update], false))) {
+        let asked = FeatureUpdates { updates: vec![update], kraft_version: 1, validate_only: false };
+        match cluster.ask(Command::UpdateFeatures(asked)) {
             (records, Reply::UpdateFeatures(result)) => (records.len(), result.map_err(|denied| denied.code)),
             other => panic!("{other:?}"),
         }
@@ -491,8 +496,12 @@ fn feature_levels_move_within_what_is_supported() {
     assert_eq!(ask("metadata.version", 30, 1), (0, Ok(())));
     assert_eq!(ask("metadata.version", 31, 1), (0, Err(ErrorCode::InvalidUpdateVersion)));
     assert_eq!(ask("metadata.version", 29, 2), (0, Err(ErrorCode::InvalidUpdateVersion)));
+    assert_eq!(ask("kraft.version", 1, 1), (0, Ok(())));
+    assert_eq!(ask("kraft.version", 0, 2), (0, Err(ErrorCode::InvalidUpdateVersion)));
+    assert_eq!(ask("eligible.leader.replicas.version", 1, 2), (0, Ok(())));
     assert_eq!(ask("group.version", 1, 1), (0, Err(ErrorCode::InvalidUpdateVersion)));
     assert_eq!(ask("eligible.leader.replicas.version", 0, 1), (0, Err(ErrorCode::InvalidUpdateVersion)));
     assert_eq!(ask("eligible.leader.replicas.version", 0, 2), (1, Ok(())));
+    assert_eq!(ask("eligible.leader.replicas.version", 1, 3), (0, Err(ErrorCode::InvalidUpdateVersion)));
     assert_eq!(ask("eligible.leader.replicas.version", 1, 1), (1, Ok(())));
 }

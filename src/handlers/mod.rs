@@ -133,6 +133,7 @@ api_table! {
     DescribeUserScramCredentials = 50, 0..=0, Both, describe_user_scram_credentials;
     AlterUserScramCredentials = 51, 0..=0, Both, alter_user_scram_credentials;
     DescribeQuorum = 55, 0..=2, Both, describe_quorum;
+    UpdateFeatures = 57, 0..=2, Both, update_features;
     DescribeCluster = 60, 0..=2, Both, describe_cluster;
     DescribeProducers = 61, 0..=0, Broker, describe_producers;
     UnregisterBroker = 64, 0..=0, Both, unregister_broker;

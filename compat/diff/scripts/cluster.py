@@ -4,7 +4,7 @@ from schema import ZERO_UUID
 
 APIS = [
     "DescribeQuorum", "AddRaftVoter", "RemoveRaftVoter", "UnregisterBroker", "ElectLeaders", "AlterPartitionReassignments",
-    "ListPartitionReassignments", "InitProducerId", "DescribeTopicPartitions",
+    "ListPartitionReassignments", "InitProducerId", "DescribeTopicPartitions", "UpdateFeatures",
 ]
 SOMEWHERE = "c29tZXdoZXJlLWVsc2UtMA"
 TURN = 9
@@ -19,6 +19,7 @@ def run(pair: Pair) -> None:
         quorum(pair, port)
         elections(pair, port)
         reassignments(pair, port)
+        features(pair, port)
     pages(pair)
     producers(pair)
 
@@ -64,6 +65,29 @@ def quorum(pair: Pair, port: str) -> None:
         for broker in (7, 0, -1, 2**31 - 1):
             pair.step(f"unregister broker {broker} at the {port}'s listener")
             pair.call("UnregisterBroker", version, port=port, BrokerId=broker)
+
+
+def features(pair: Pair, port: str) -> None:
+    """Levels up and down. The features of transactions and the newer groups stay out: they are at level 0 here."""
+    level, elr = "metadata.version", "eligible.leader.replicas.version"
+    upgrade, safe, unsafe = 1, 2, 3
+    for version in pair.versions("UpdateFeatures"):
+        for step, updates in {
+            "nothing": [], "unknown": [("no.such.feature", 1, upgrade)], "no name": [("", 1, upgrade)],
+            "the same level": [(level, 30, upgrade)], "the same level twice": [(level, 30, upgrade), (level, 30, upgrade)],
+            "too high": [(level, 31, upgrade)], "too low": [(level, 6, safe)], "negative": [(level, -1, upgrade)], "off": [(level, 0, safe)],
+            "down by an upgrade": [(level, 29, upgrade)], "down": [(level, 29, safe)], "down at any price": [(level, 20, unsafe)],
+            "the same, as a downgrade": [(elr, 1, safe)], "ELR off by an upgrade": [(elr, 0, upgrade)], "ELR off": [(elr, 0, safe)],
+            "ELR on by a downgrade": [(elr, 1, unsafe)], "ELR on": [(elr, 1, upgrade)], "ELR too high": [(elr, 2, upgrade)],
+            "no such kind of change": [(elr, 0, 4)], "no kind of change": [(elr, 1, 0)], "good and bad": [(elr, 1, upgrade), ("no.such.feature", 1, upgrade)],
+            "the quorum's level": [("kraft.version", 1, upgrade)], "the quorum's level, down": [("kraft.version", 0, safe)],
+        }.items():
+            for dry in (True, False):
+                pair.step(f"features: {step}{', only to see' if dry else ''} at the {port}'s listener")
+                rows = [{"Feature": name, "MaxVersionLevel": to, "UpgradeType": kind} for name, to, kind in updates]
+                pair.call("UpdateFeatures", version, port=port, FeatureUpdates=rows, ValidateOnly=dry)
+    pair.step(f"features: downgrades allowed at the {port}'s listener")
+    pair.call("UpdateFeatures", 0, port=port, FeatureUpdates=[{"Feature": elr, "MaxVersionLevel": 0, "AllowDowngrade": True}])
 
 
 def elections(pair: Pair, port: str) -> None:
