@@ -27,7 +27,7 @@ from harness.broker import free_port  # noqa: E402
 WORK = REPOSITORY / "compat" / ".work" / "docker"
 IMAGE, COMPAT_IMAGE = "ottla", "ottla-compat"
 SIZE_LIMIT_BYTES = 30_000_000
-FIRST_ANSWER_LIMIT_SECONDS = 2.0
+FIRST_ANSWER_LIMIT_SECONDS = 0.3
 STARTS = 5
 
 
@@ -117,7 +117,7 @@ def image() -> str:
 
 def start() -> str:
     firsts = sorted(first_answer() for _ in range(STARTS))
-    # The quickest tells what it takes; an idle machine needs a tenth of the limit, which is for busy ones.
+    # The quickest is what it takes by itself; the others tell how busy the machine is.
     expect(firsts[0] < FIRST_ANSWER_LIMIT_SECONDS, f"first answers {firsts} s after the container's start")
     with Container(IMAGE) as container:
         container.await_health()
@@ -137,8 +137,14 @@ def start() -> str:
 
 
 def first_answer() -> float:
-    """Seconds from the container's start to the first Metadata answer, awaited from before, through the published port."""
-    port = free_port()
+    """Seconds from the container's start to the first Metadata answer, awaited from before. On the host's network: a
+    published port is not reachable at once, whatever listens behind it."""
+    port, controller, admin = free_port(), free_port(), free_port()
+    variables = {
+        **NODE, "KAFKA_CONTROLLER_QUORUM_VOTERS": f"1@localhost:{controller}",
+        "KAFKA_LISTENERS": f"PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}",
+        "KAFKA_ADVERTISED_LISTENERS": f"PLAINTEXT://127.0.0.1:{port}", "KAFKA_OTTLA_ADMIN_LISTENER": f"127.0.0.1:{admin}",
+    }
     answered: list[float] = []
 
     def wait() -> None:
@@ -147,8 +153,9 @@ def first_answer() -> float:
 
     waiting = threading.Thread(target=wait)
     waiting.start()
-    with Container("-p", f"127.0.0.1:{port}:9092", IMAGE) as container:
+    with Container("--network", "host", *flags(variables), IMAGE) as container:
         waiting.join()
+        expect(answered, f"no answer: {container.log()}")
         return answered[0] - container.started_at()
 
 
