@@ -147,6 +147,7 @@ fn claim() -> Option<LogDirs> {
         recovery_threads_per_dir: 1,
         retention_check_interval: Millis(300_000),
         recovery_checkpoint_interval: Millis(60_000),
+        log_start_checkpoint_interval: Millis(60_000),
         high_watermark_checkpoint_interval: Millis(5_000),
     };
     let dirs = LogDirs::claim(options, LogContext::new(8, clock(), ProducerRules::default())).ok()?;
