@@ -3,11 +3,15 @@
 mod process;
 mod start;
 mod storage;
+mod tools;
 
 use std::error::Error;
+use std::io::Write;
+use std::path::Path;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
+use clap_complete::Shell;
 
 /// Kafka in one binary. Without a command, a single node starts on 127.0.0.1:9092 with its data in ./data.
 #[derive(Debug, Parser)]
@@ -23,11 +27,32 @@ enum Command {
     Start(Box<start::Start>),
     /// Format the log directories of this node, or look at them
     Storage(storage::Storage),
+    /// Print a script that completes this command line in a shell
+    Completions(Completions),
 }
 
-/// Runs the command that the arguments of this process name. A command that fails says why in one line.
+#[derive(Debug, Args)]
+struct Completions {
+    /// The shell to complete in
+    shell: Shell,
+}
+
+/// Runs the command that the arguments of this process name. A command that fails says why in one line. Kafka's tools are
+/// found by the name the program was called by, such as a link `kafka-topics.sh`, or by the first argument.
 pub fn run() -> ExitCode {
-    let command = CommandLine::parse().command.unwrap_or_else(|| Command::Start(Box::default()));
+    let mut words: Vec<String> = std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect();
+    let called = words.first().map(|word| called_by(word).to_owned()).unwrap_or_default();
+    if let Some(tool) = tools::find(&called) {
+        return tools::run(tool, words.split_off(1));
+    }
+    if called == "storage" {
+        words.insert(1, called);
+    }
+    if let Some(tool) = words.get(1).and_then(|word| tools::find(word)) {
+        return tools::run(tool, words.split_off(2));
+    }
+    let line = CommandLine::from_arg_matches(&command().get_matches_from(words));
+    let command = line.unwrap_or_else(|error| error.exit()).command.unwrap_or_else(|| Command::Start(Box::default()));
     match command.run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -37,24 +62,38 @@ pub fn run() -> ExitCode {
     }
 }
 
+/// The name of the program without its directory and without what Kafka's scripts have around it.
+fn called_by(program: &str) -> &str {
+    tools::plain_name(Path::new(program).file_name().and_then(|name| name.to_str()).unwrap_or_default())
+}
+
+/// The whole command line, tools included.
+fn command() -> clap::Command {
+    CommandLine::command().subcommands(tools::commands())
+}
+
 impl Command {
     fn run(self) -> Result<(), Box<dyn Error>> {
         match self {
             Command::Start(start) => Ok(start.run()?),
             Command::Storage(storage) => storage.run(),
+            Command::Completions(Completions { shell }) => {
+                let mut script = Vec::new();
+                clap_complete::generate(shell, &mut command(), "ottla", &mut script);
+                std::io::stdout().write_all(&script)?;
+                Ok(())
+            }
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     use super::*;
 
     #[test]
     fn the_command_line_is_consistent() {
-        CommandLine::command().debug_assert();
+        command().debug_assert();
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::thread::sleep;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::{Address, Bootstrap, ClientConfig, ClientError, Connection};
 use crate::protocol::messages::metadata_request::MetadataRequestTopic;
@@ -140,7 +140,7 @@ impl Client {
             };
             if Instant::now() + pause >= deadline {
                 sleep(deadline.saturating_duration_since(Instant::now()));
-                return Err(out_of_time(name, self.is_connected(), tries, &error));
+                return Err(out_of_time(name, self.is_connected(), tries, deadline, &error));
             }
             sleep(pause);
             pause = (pause * 2).clamp(Duration::from_millis(1), self.config.retry_backoff_max);
@@ -173,6 +173,13 @@ impl Client {
     /// The address of a node as last seen.
     pub fn node(&self, id: BrokerId) -> Option<&Node> {
         self.nodes.get(&id)
+    }
+
+    /// The coordinator of a group.
+    pub fn coordinator(&mut self, group: &str) -> Result<Node, ClientError> {
+        let deadline = Instant::now() + self.config.request_timeout;
+        let id = self.find_coordinator(group, deadline)?;
+        self.nodes.get(&id).cloned().ok_or_else(|| ClientError::of(ErrorCode::CoordinatorNotAvailable))
     }
 
     /// The id of the cluster as last seen.
@@ -276,7 +283,7 @@ impl Client {
     }
 
     /// Asks for the nodes of the cluster, once.
-    fn look(&mut self, deadline: Instant) -> Result<(), ClientError> {
+    pub fn look(&mut self, deadline: Instant) -> Result<(), ClientError> {
         let until = deadline.min(Instant::now() + self.config.request_timeout);
         let is_controllers = matches!(self.config.bootstrap, Bootstrap::Controllers(_));
         let connection = self.connect_bootstrap(deadline)?;
@@ -342,11 +349,21 @@ impl Client {
     }
 }
 
-fn out_of_time(name: &str, is_connected: bool, tries: u32, last: &ClientError) -> ClientError {
-    match is_connected {
-        false => ClientError::timeout(format!("Timed out waiting for a node assignment. Call: {name}")),
-        true => ClientError::timeout(format!("Call(callName={name}) timed out after {tries} attempt(s): {last}")),
+/// The error of a call whose time is over. `is_connected`: whether any node was ever reached.
+pub fn out_of_time(name: &str, is_connected: bool, tries: u32, deadline: Instant, last: &ClientError) -> ClientError {
+    if !is_connected {
+        return ClientError::timeout(format!("Timed out waiting for a node assignment. Call: {name}"));
     }
+    if last.code() == Some(ErrorCode::RequestTimedOut) {
+        return last.clone();
+    }
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let left = deadline.saturating_duration_since(Instant::now());
+    let (now, deadline) = (now.as_millis(), (now + left).as_millis());
+    ClientError::timeout(format!(
+        "Call(callName={name}, deadlineMs={deadline}, tries={tries}, nextAllowedTryMs={now}) timed out at {now} after \
+         {tries} attempt(s)"
+    ))
 }
 
 /// Says once in a run that a node cannot be reached: the calls go on trying.

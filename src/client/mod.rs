@@ -18,7 +18,7 @@ mod connection;
 mod error;
 
 pub use address::Address;
-pub use cluster::{Client, Node, Target, no_fault};
+pub use cluster::{Client, Node, Target, no_fault, out_of_time};
 pub use config::{Bootstrap, ClientConfig};
 pub use connection::Connection;
 pub use error::{ClientError, exception_of};

@@ -1,0 +1,102 @@
+//! Kafka's command line tools: the same flags, the same output, the same exit codes, against any cluster.
+//!
+//! A tool is a [`Tool`]: its name, its table of flags, and a function that gets the arguments. The table is read by
+//! whoever parses (`flags` as jopt-simple does, `subcommands` as argparse4j does: each tool has its own of the two in
+//! Kafka), by `--help`, and by the shell completions. A tool writes to an [`Output`] and ends with a [`Stop`].
+//! `admin` opens the client that the arguments ask for, and holds the calls that several tools make.
+
+mod admin;
+mod broker_api_versions;
+mod cluster;
+mod configs;
+mod consumer_groups;
+mod delete_records;
+mod flags;
+mod get_offsets;
+mod groups;
+mod hash_order;
+mod leaders;
+mod log_dirs;
+mod metadata_quorum;
+mod names;
+mod output;
+mod subcommands;
+mod topics;
+
+use std::process::ExitCode;
+
+use clap::Command;
+
+pub(super) use flags::{Arguments, Flag};
+pub(super) use output::{Output, Stop};
+
+/// The release whose tools these are, as their `--version` says.
+const KAFKA_VERSION: &str = "4.3.1";
+
+/// One tool.
+pub(super) struct Tool {
+    /// Without `kafka-` and `.sh`.
+    pub name: &'static str,
+    pub about: &'static str,
+    /// The flags of the tool itself.
+    pub flags: &'static [Flag],
+    /// Its subcommands, each with flags of its own.
+    pub subcommands: &'static [Subcommand],
+    pub run: fn(&'static Tool, Vec<String>, &mut Output) -> Result<(), Stop>,
+}
+
+/// A subcommand of a tool.
+pub(super) struct Subcommand {
+    pub name: &'static str,
+    pub about: &'static str,
+    pub flags: &'static [Flag],
+}
+
+static TOOLS: [&Tool; 10] = [
+    &topics::TOOL,
+    &configs::TOOL,
+    &consumer_groups::TOOL,
+    &groups::TOOL,
+    &get_offsets::TOOL,
+    &delete_records::TOOL,
+    &log_dirs::TOOL,
+    &broker_api_versions::TOOL,
+    &cluster::TOOL,
+    &metadata_quorum::TOOL,
+];
+
+/// The tool of that name: `topics`, `kafka-topics` or `kafka-topics.sh`.
+pub(super) fn find(name: &str) -> Option<&'static Tool> {
+    let name = plain_name(name);
+    TOOLS.into_iter().find(|tool| tool.name == name)
+}
+
+/// A command's name without what Kafka's scripts have around it.
+pub(super) fn plain_name(name: &str) -> &str {
+    let name = name.strip_suffix(".sh").unwrap_or(name);
+    name.strip_prefix("kafka-").unwrap_or(name)
+}
+
+/// Runs a tool with the arguments behind its name.
+pub(super) fn run(tool: &'static Tool, arguments: Vec<String>) -> ExitCode {
+    let mut output = Output::new();
+    let stop = (tool.run)(tool, arguments, &mut output).err();
+    output.flush();
+    match stop {
+        None | Some(Stop::Done) => ExitCode::SUCCESS,
+        Some(Stop::Told) => ExitCode::FAILURE,
+        Some(Stop::Message(message)) => {
+            eprintln!("{message}");
+            ExitCode::FAILURE
+        }
+        Some(Stop::Usage(message)) => {
+            eprintln!("{message}\n{}", flags::table(tool));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// All tools for help and completions.
+pub(super) fn commands() -> impl Iterator<Item = Command> {
+    TOOLS.into_iter().map(flags::command)
+}
