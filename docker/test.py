@@ -10,6 +10,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -32,6 +33,8 @@ STARTS = 5
 
 
 def main() -> None:
+    # So that what was started is ended, too, when this program is.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     install()
     WORK.mkdir(parents=True, exist_ok=True)
     with Daemon():
