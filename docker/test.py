@@ -83,6 +83,8 @@ class Daemon:
             self.process.terminate()
             self.process.wait(60)
         if self.place:
+            # dockerd leaves the host's network mounted there.
+            run("umount", self.place / "exec" / "netns" / "default", check=False)
             shutil.rmtree(self.place, ignore_errors=True)
 
 
