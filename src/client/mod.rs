@@ -15,7 +15,9 @@ mod address;
 mod cluster;
 mod config;
 mod connection;
+pub mod consumer;
 mod error;
+pub mod producer;
 
 pub use address::Address;
 pub use cluster::{Client, Node, Target, no_fault, out_of_time};

@@ -12,7 +12,7 @@ use super::producer_state::CompletedTxn;
 use super::{LogError, disk};
 
 /// Version, producer id, first, last and last stable offset.
-const ENTRY_BYTES: usize = 34;
+pub const ENTRY_BYTES: usize = 34;
 /// The only version of an entry.
 const VERSION: i16 = 0;
 
@@ -32,6 +32,20 @@ impl AbortedTxn {
     pub fn of(txn: &CompletedTxn) -> Option<AbortedTxn> {
         let CompletedTxn { producer_id, first_offset, last_offset, aborted, last_stable_offset } = *txn;
         aborted.then_some(AbortedTxn { producer_id, first_offset, last_offset, last_stable_offset })
+    }
+
+    /// Reads an entry from exactly [`ENTRY_BYTES`]; one of an unknown version is none.
+    pub fn parse(entry: &[u8]) -> Option<AbortedTxn> {
+        let field = |n: usize| {
+            let at = 2 + n * 8;
+            i64::from_be_bytes(entry[at..at + 8].try_into().expect("eight bytes"))
+        };
+        (entry[..2] == VERSION.to_be_bytes()).then(|| AbortedTxn {
+            producer_id: ProducerId(field(0)),
+            first_offset: Offset(field(1)),
+            last_offset: Offset(field(2)),
+            last_stable_offset: Offset(field(3)),
+        })
     }
 }
 
@@ -110,23 +124,13 @@ impl TxnIndex {
         let mut bytes = Vec::new();
         let file = fs::File::open(path).map_err(LogError::io("open", path))?;
         file.take(entries * ENTRY_BYTES as u64).read_to_end(&mut bytes).map_err(LogError::io("read", path))?;
-        bytes.chunks_exact(ENTRY_BYTES).map(|entry| parse(entry).ok_or_else(|| unknown_version(path))).collect()
+        bytes
+            .chunks_exact(ENTRY_BYTES)
+            .map(|entry| AbortedTxn::parse(entry).ok_or_else(|| unknown_version(path)))
+            .collect()
     }
 }
 
 fn unknown_version(path: &Path) -> LogError {
     LogError::BadFile { path: path.to_path_buf(), reason: "an aborted transaction of an unknown version".to_string() }
-}
-
-fn parse(entry: &[u8]) -> Option<AbortedTxn> {
-    let field = |n: usize| {
-        let at = 2 + n * 8;
-        i64::from_be_bytes(entry[at..at + 8].try_into().expect("eight bytes"))
-    };
-    (entry[..2] == VERSION.to_be_bytes()).then(|| AbortedTxn {
-        producer_id: ProducerId(field(0)),
-        first_offset: Offset(field(1)),
-        last_offset: Offset(field(2)),
-        last_stable_offset: Offset(field(3)),
-    })
 }

@@ -105,8 +105,19 @@ impl BatchHeader {
     /// Reads the header at the beginning of `bytes`, which need not hold the whole batch.
     pub fn parse(bytes: &[u8]) -> Result<BatchHeader, BatchError> {
         let incomplete = BatchError::Incomplete { needed: BATCH_HEADER_LEN, available: bytes.len() };
-        let bytes: &[u8; BATCH_HEADER_LEN] = bytes.first_chunk().ok_or(incomplete)?;
-        let header = BatchHeader {
+        let header = BatchHeader::read(bytes.first_chunk().ok_or(incomplete)?);
+        if header.magic != MAGIC {
+            return Err(BatchError::Magic(header.magic));
+        }
+        if header.batch_length < (BATCH_HEADER_LEN - BATCH_PREFIX_LEN) as i32 {
+            return Err(BatchError::Length(header.batch_length));
+        }
+        Ok(header)
+    }
+
+    /// What stands in the bytes of a header, which may be those of no batch at all.
+    pub fn read(bytes: &[u8; BATCH_HEADER_LEN]) -> BatchHeader {
+        BatchHeader {
             base_offset: Offset(i64::from_be_bytes(array(bytes, 0))),
             batch_length: i32::from_be_bytes(array(bytes, 8)),
             leader_epoch: LeaderEpoch(i32::from_be_bytes(array(bytes, 12))),
@@ -120,14 +131,7 @@ impl BatchHeader {
             producer_epoch: ProducerEpoch(i16::from_be_bytes(array(bytes, 51))),
             base_sequence: i32::from_be_bytes(array(bytes, 53)),
             record_count: i32::from_be_bytes(array(bytes, 57)),
-        };
-        if header.magic != MAGIC {
-            return Err(BatchError::Magic(header.magic));
         }
-        if header.batch_length < (BATCH_HEADER_LEN - BATCH_PREFIX_LEN) as i32 {
-            return Err(BatchError::Length(header.batch_length));
-        }
-        Ok(header)
     }
 
     /// The header's bytes.

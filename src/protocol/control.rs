@@ -100,7 +100,8 @@ impl EndTxnMarker {
         EndTxnMarker::parse(&record, batch.header.timestamp_of(&record)).map(Some)
     }
 
-    fn parse(record: &RecordRef<'_>, timestamp: Millis) -> Result<EndTxnMarker, ControlError> {
+    /// The marker that `record` is; `timestamp` is the record's time.
+    pub fn parse(record: &RecordRef<'_>, timestamp: Millis) -> Result<EndTxnMarker, ControlError> {
         let commit = match ControlType::parse(record.key)? {
             ControlType::Commit => true,
             ControlType::Abort => false,

@@ -1,10 +1,11 @@
-//! One declaration per message: its struct, defaults, encoding and decoding all follow from it.
+//! One declaration per message: its struct, defaults, encoding, decoding and JSON all follow from it.
 //!
 //! A field reads `name: Type [since 2, until 3, tag 0, ignorable] = default;`. `Option` is Kafka's "nullable". A struct
 //! with `(min..=max, flexible since)` behind its name is a [`Message`]; one without is part of another.
 
 use bytes::{BufMut, Bytes, BytesMut};
 
+use super::json::{Json, field_name};
 use super::wire::{Layout, Reader, Wire, WireError, put_unsigned_varint};
 
 /// Why a record cannot be read or written.
@@ -62,6 +63,11 @@ pub trait Message: Wire + Default {
         let message = Self::read(&mut reader, Self::layout(version)?)
             .map_err(|error| RecordError::Malformed { name: Self::NAME, error })?;
         Ok((message, reader.remaining()))
+    }
+
+    /// The fields as Kafka's tools print them. A version that is not known is printed as the newest.
+    fn to_json(&self, version: i16) -> Json {
+        self.json(Layout { version, flexible: version >= Self::FLEXIBLE_SINCE })
     }
 
     /// Reads an `i16` version and the fields of that version; bytes behind them are ignored, as in Kafka.
@@ -179,6 +185,31 @@ impl<'a> StructWriter<'a> {
     }
 }
 
+/// Collects the fields of one struct as JSON, in their declared order.
+pub struct JsonWriter {
+    layout: Layout,
+    fields: Vec<(String, Json)>,
+}
+
+impl JsonWriter {
+    /// A writer for one struct.
+    pub fn new(layout: Layout) -> JsonWriter {
+        JsonWriter { layout, fields: Vec::new() }
+    }
+
+    /// Adds one field, unless the version lacks it or it is a tagged field with its default.
+    pub fn field<T: Wire>(&mut self, name: &str, field: Field, value: &T, is_default: impl FnOnce(&T) -> bool) {
+        if field.exists(self.layout) && (field.tag.is_none() || !is_default(value)) {
+            self.fields.push((field_name(name), value.json(self.layout)));
+        }
+    }
+
+    /// The object.
+    pub fn finish(self) -> Json {
+        Json::Object(self.fields)
+    }
+}
+
 /// Declares message structs; see the top of this file.
 macro_rules! message {
     ($(
@@ -251,6 +282,21 @@ macro_rules! message {
                     })?;
                 }
                 Ok(message)
+            }
+
+            fn json(&self, layout: $crate::protocol::wire::Layout) -> $crate::protocol::json::Json {
+                #[allow(unused_mut)]
+                let mut writer = $crate::protocol::message::JsonWriter::new(layout);
+                $({
+                    const FIELD: $crate::protocol::message::Field = $crate::protocol::message::message!(
+                        @field $crate::protocol::message::Field::ALWAYS; $($($attribute)*)?
+                    );
+                    writer.field(stringify!($field), FIELD, &self.$field, |value| {
+                        let default: $type = $crate::protocol::message::message!(@default $($default)?);
+                        *value == default
+                    });
+                })*
+                writer.finish()
             }
         }
 

@@ -5,6 +5,7 @@ pub mod compression;
 pub mod control;
 pub mod frame;
 pub mod internal;
+pub mod json;
 pub mod kraft;
 pub mod message;
 pub mod newer;

@@ -4,6 +4,7 @@
 
 use bytes::{BufMut, Bytes, BytesMut};
 
+use super::json::Json;
 use crate::types::Uuid;
 
 /// Unknown tagged fields a struct may carry before it is taken for an attack.
@@ -49,6 +50,8 @@ pub trait Wire: Sized {
     fn write(&self, out: &mut BytesMut, layout: Layout) -> Result<(), WireError>;
     /// Takes the value off the front.
     fn read(reader: &mut Reader<'_>, layout: Layout) -> Result<Self, WireError>;
+    /// The value as Kafka's tools print it.
+    fn json(&self, layout: Layout) -> Json;
 
     /// Appends the value as the content of a tagged field.
     fn write_tagged(&self, out: &mut BytesMut, layout: Layout) -> Result<(), WireError> {
@@ -221,7 +224,7 @@ fn put_len(out: &mut BytesMut, len: Option<usize>, layout: Layout) -> Result<(),
 }
 
 macro_rules! numbers {
-    ($($number:ty),*) => {$(
+    ($json:ident: $($number:ty),*) => {$(
         impl Wire for $number {
             fn write(&self, out: &mut BytesMut, _: Layout) -> Result<(), WireError> {
                 out.put_slice(&self.to_be_bytes());
@@ -230,10 +233,14 @@ macro_rules! numbers {
             fn read(reader: &mut Reader<'_>, _: Layout) -> Result<Self, WireError> {
                 Ok(<$number>::from_be_bytes(reader.array()?))
             }
+            fn json(&self, _: Layout) -> Json {
+                Json::$json((*self).into())
+            }
         }
     )*};
 }
-numbers!(i8, i16, u16, i32, u32, i64, f64);
+numbers!(Int: i8, i16, u16, i32, u32, i64);
+numbers!(Float: f64);
 
 impl Wire for bool {
     fn write(&self, out: &mut BytesMut, _: Layout) -> Result<(), WireError> {
@@ -242,6 +249,9 @@ impl Wire for bool {
     }
     fn read(reader: &mut Reader<'_>, _: Layout) -> Result<Self, WireError> {
         Ok(reader.array::<1>()? != [0])
+    }
+    fn json(&self, _: Layout) -> Json {
+        Json::Bool(*self)
     }
 }
 
@@ -252,6 +262,9 @@ impl Wire for Uuid {
     }
     fn read(reader: &mut Reader<'_>, _: Layout) -> Result<Self, WireError> {
         Ok(Uuid(reader.array()?))
+    }
+    fn json(&self, _: Layout) -> Json {
+        Json::Text(self.to_string())
     }
 }
 
@@ -279,6 +292,9 @@ impl<T: Nullable> Wire for Option<T> {
     fn read(reader: &mut Reader<'_>, layout: Layout) -> Result<Self, WireError> {
         T::read_nullable(reader, layout)
     }
+    fn json(&self, layout: Layout) -> Json {
+        self.as_ref().map_or(Json::Null, |value| value.json(layout))
+    }
     fn write_tagged(&self, out: &mut BytesMut, layout: Layout) -> Result<(), WireError> {
         T::write_nullable_tagged(self.as_ref(), out, layout)
     }
@@ -300,6 +316,9 @@ macro_rules! never_null {
 
 impl Wire for String {
     never_null!();
+    fn json(&self, _: Layout) -> Json {
+        Json::Text(self.clone())
+    }
 }
 
 impl Nullable for String {
@@ -317,6 +336,9 @@ impl Nullable for String {
 
 impl Wire for Bytes {
     never_null!();
+    fn json(&self, _: Layout) -> Json {
+        Json::Bytes(self.clone())
+    }
 }
 
 impl Nullable for Bytes {
@@ -333,6 +355,9 @@ impl Nullable for Bytes {
 
 impl<T: Wire> Wire for Vec<T> {
     never_null!();
+    fn json(&self, layout: Layout) -> Json {
+        Json::List(self.iter().map(|element| element.json(layout)).collect())
+    }
 }
 
 impl<T: Wire> Nullable for Vec<T> {

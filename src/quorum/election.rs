@@ -62,7 +62,7 @@ pub fn elect(candidate: &Candidate<'_>) -> Result<Elected, String> {
         voters = voters.with(candidate.node.clone());
         records.push(ControlRecord::KRaftVersion(KRaftVersionRecord {
             version: 0,
-            kraft_version: candidate.kraft_version,
+            k_raft_version: candidate.kraft_version,
         }));
         records.push(ControlRecord::Voters(voters.to_record()));
     }

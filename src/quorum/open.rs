@@ -183,7 +183,7 @@ fn read_log(log: &MetadataLog, found: &mut Found) -> Result<(), QuorumError> {
 impl Found {
     fn control(&mut self, record: ControlRecord) {
         match record {
-            ControlRecord::KRaftVersion(record) => self.kraft_version = record.kraft_version,
+            ControlRecord::KRaftVersion(record) => self.kraft_version = record.k_raft_version,
             ControlRecord::Voters(record) => {
                 self.voters = Some(VoterSet::from_record(&record));
                 self.voters_in_log = true;

@@ -103,7 +103,7 @@ pub fn read(directory: &Path, id: SnapshotId) -> Result<Snapshot, QuorumError> {
                             snapshot.last_timestamp = Millis(record.last_contained_log_timestamp);
                         }
                         ControlRecord::SnapshotFooter(_) => footer = true,
-                        ControlRecord::KRaftVersion(record) => snapshot.kraft_version = record.kraft_version,
+                        ControlRecord::KRaftVersion(record) => snapshot.kraft_version = record.k_raft_version,
                         ControlRecord::Voters(record) => snapshot.voters = Some(VoterSet::from_record(&record)),
                         ControlRecord::LeaderChange(_) => {
                             return Err(QuorumError::damaged(&path, "a snapshot has no leader change"));
@@ -149,8 +149,10 @@ pub fn encode(id: SnapshotId, content: &SnapshotContent<'_>, now: Millis) -> Res
         last_contained_log_timestamp: content.last_timestamp.0,
     })];
     if content.kraft_version >= 1 {
-        first
-            .push(ControlRecord::KRaftVersion(KRaftVersionRecord { version: 0, kraft_version: content.kraft_version }));
+        first.push(ControlRecord::KRaftVersion(KRaftVersionRecord {
+            version: 0,
+            k_raft_version: content.kraft_version,
+        }));
         first.extend(content.voters.map(|voters| ControlRecord::Voters(voters.to_record())));
     }
     batches.push(encode_control(head, &first));

@@ -50,7 +50,7 @@ impl VoterSet {
                 .iter()
                 .map(|(name, host, port)| VoterEndpoint { name: name.clone(), host: host.clone(), port: *port })
                 .collect(),
-            kraft_version_feature: KRaftVersionFeature { min_supported_version: 0, max_supported_version: 1 },
+            k_raft_version_feature: KRaftVersionFeature { min_supported_version: 0, max_supported_version: 1 },
         });
         VotersRecord { version: 0, voters: voters.collect() }
     }

@@ -3,6 +3,7 @@
 use bytes::{BufMut, Bytes, BytesMut};
 
 use super::{classic::*, consumer::*, share::*, streams::*, transaction::*};
+use crate::protocol::json::Json;
 use crate::protocol::message::{Message, RecordError};
 use crate::protocol::wire::WireError;
 
@@ -57,14 +58,35 @@ macro_rules! coordinator_records {
                 }
             }
 
+            /// The record's key as Kafka's tools print it.
+            pub fn key_json(&self) -> Json {
+                match self {
+                    $($enum::$variant(key, _) => key.to_json(0),)*
+                }
+            }
+
+            /// The record's value as Kafka's tools print it; `None` is a tombstone.
+            pub fn value_json(&self, version: i16) -> Option<Json> {
+                match self {
+                    $($enum::$variant(_, value) => value.as_ref().map(|value| value.to_json(version)),)*
+                }
+            }
+
             /// The record of that key and value. A type that is not known is [`RecordError::UnknownKey`]: Kafka passes
             /// over such records, which a newer broker may have left.
             pub fn decode(key: &[u8], value: Option<&[u8]>) -> Result<$enum, RecordError> {
+                $enum::decode_versioned(key, value).map(|(record, _)| record)
+            }
+
+            /// The record of that key and value, and the version of its value; a tombstone has none.
+            pub fn decode_versioned(key: &[u8], value: Option<&[u8]>) -> Result<($enum, Option<i16>), RecordError> {
                 let (kind, fields) = split_kind(key, $family)?;
                 match kind {
                     $($kind => {
                         let value = value.map($value::decode_versioned).transpose()?;
-                        Ok($enum::$variant($key::decode(fields, 0)?.0, value.map(|(value, _)| value)))
+                        let version = value.as_ref().map(|(_, version)| *version);
+                        let key = $key::decode(fields, 0)?.0;
+                        Ok(($enum::$variant(key, value.map(|(value, _)| value)), version))
                     })*
                     key => Err(RecordError::UnknownKey { family: $family, key }),
                 }

@@ -3,6 +3,7 @@
 use bytes::{BufMut, Bytes, BytesMut};
 
 use super::control_records::*;
+use crate::protocol::json::Json;
 use crate::protocol::message::{Message, RecordError};
 use crate::protocol::wire::WireError;
 
@@ -28,6 +29,13 @@ macro_rules! control_records {
                     $(ControlRecord::$variant(record) => record.encode(0),)*
                 };
                 value.unwrap_or_else(|error| panic!("{error}"))
+            }
+
+            /// The record's fields as Kafka's tools print them: laid out for the version that the record says it has.
+            pub fn to_json(&self) -> Json {
+                match self {
+                    $(ControlRecord::$variant(record) => record.to_json(record.version),)*
+                }
             }
 
             /// The record of that key and value. A type that KRaft does not have is an error.

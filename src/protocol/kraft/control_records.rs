@@ -32,7 +32,7 @@ message! {
     /// The quorum protocol has been finalised at a version.
     pub struct KRaftVersionRecord(0..=0, flexible 0) {
         version: i16;
-        kraft_version: i16;
+        k_raft_version: i16;
     }
 
     /// The set of voters (KIP-853).
@@ -46,7 +46,7 @@ message! {
         voter_id: i32;
         voter_directory_id: Uuid;
         endpoints: Vec<VoterEndpoint>;
-        kraft_version_feature: KRaftVersionFeature;
+        k_raft_version_feature: KRaftVersionFeature;
     }
 
     /// A listener of a voter.

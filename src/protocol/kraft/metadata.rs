@@ -3,6 +3,7 @@
 use bytes::{Bytes, BytesMut};
 
 use super::records::*;
+use crate::protocol::json::Json;
 use crate::protocol::message::{Message, RecordError};
 use crate::protocol::wire::{Reader, WireError, put_unsigned_varint};
 
@@ -39,6 +40,13 @@ macro_rules! metadata_records {
             pub fn max_version(&self) -> i16 {
                 match self {
                     $(MetadataRecord::$variant(_) => $record::VERSIONS.1,)*
+                }
+            }
+
+            /// The record's fields as Kafka's tools print them.
+            pub fn to_json(&self, version: i16) -> Json {
+                match self {
+                    $(MetadataRecord::$variant(record) => record.to_json(version),)*
                 }
             }
 
