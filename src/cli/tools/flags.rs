@@ -23,6 +23,8 @@ pub enum Value {
     None,
     Required(&'static str),
     Optional(&'static str),
+    /// One value or more (argparse4j only).
+    Several(&'static str),
 }
 
 impl Flag {
@@ -39,6 +41,11 @@ impl Flag {
     /// A flag that may have a value.
     pub const fn optional(long: &'static str, value: &'static str, help: &'static str) -> Flag {
         Flag { long, short: None, value: Value::Optional(value), help, required: false, either: false }
+    }
+
+    /// A flag with one value or more (argparse4j only).
+    pub const fn several(long: &'static str, value: &'static str, help: &'static str) -> Flag {
+        Flag { long, short: None, value: Value::Several(value), help, required: false, either: false }
     }
 
     /// The same flag with a short form.
@@ -93,7 +100,7 @@ impl Arguments {
                     return Err(format!("Option {name} does not accept an argument"));
                 }
                 Value::None => None,
-                Value::Required(_) => match attached.or_else(|| rest.next().cloned()) {
+                Value::Required(_) | Value::Several(_) => match attached.or_else(|| rest.next().cloned()) {
                     Some(value) => Some(value),
                     None => return Err(format!("Option {name} requires an argument")),
                 },
@@ -187,7 +194,7 @@ pub(super) fn table(tool: &Tool) -> String {
 fn row(flag: &'static Flag) -> (String, &'static str) {
     let value = match flag.value {
         Value::None => String::new(),
-        Value::Required(value) => format!(" <{value}>"),
+        Value::Required(value) | Value::Several(value) => format!(" <{value}>"),
         Value::Optional(value) => format!(" [{value}]"),
     };
     let short = flag.short.map_or(String::new(), |short| format!(", -{short}"));
@@ -209,7 +216,7 @@ fn arg(flag: &'static Flag) -> Arg {
     };
     match flag.value {
         Value::None => arg.action(ArgAction::SetTrue),
-        Value::Required(value) => arg.action(ArgAction::Append).value_name(value),
+        Value::Required(value) | Value::Several(value) => arg.action(ArgAction::Append).value_name(value),
         Value::Optional(value) => arg.action(ArgAction::Append).value_name(value).num_args(0..=1),
     }
 }

@@ -9,17 +9,26 @@ mod admin;
 mod broker_api_versions;
 mod cluster;
 mod configs;
+mod console_consumer;
+mod console_producer;
 mod consumer_groups;
+mod consumer_perf_test;
 mod delete_records;
+mod dump_log;
 mod flags;
 mod get_offsets;
 mod groups;
 mod hash_order;
+mod interrupt;
+mod java_date;
 mod leaders;
 mod log_dirs;
+mod log_line;
 mod metadata_quorum;
 mod names;
 mod output;
+mod producer_perf_test;
+mod properties;
 mod subcommands;
 mod topics;
 
@@ -52,7 +61,7 @@ pub(super) struct Subcommand {
     pub flags: &'static [Flag],
 }
 
-static TOOLS: [&Tool; 10] = [
+static TOOLS: [&Tool; 15] = [
     &topics::TOOL,
     &configs::TOOL,
     &consumer_groups::TOOL,
@@ -63,6 +72,11 @@ static TOOLS: [&Tool; 10] = [
     &broker_api_versions::TOOL,
     &cluster::TOOL,
     &metadata_quorum::TOOL,
+    &console_producer::TOOL,
+    &console_consumer::TOOL,
+    &producer_perf_test::TOOL,
+    &consumer_perf_test::TOOL,
+    &dump_log::TOOL,
 ];
 
 /// The tool of that name: `topics`, `kafka-topics` or `kafka-topics.sh`.

@@ -17,6 +17,11 @@ impl Parsed {
         self.given.iter().any(|(name, _)| *name == flag)
     }
 
+    /// All its values.
+    pub fn values(&self, flag: &str) -> Vec<&str> {
+        self.given.iter().filter(|(name, _)| *name == flag).map(|(_, value)| value.as_str()).collect()
+    }
+
     /// Its last value.
     pub fn value(&self, flag: &str) -> Option<&str> {
         self.given.iter().rev().find(|(name, _)| *name == flag).map(|(_, value)| value.as_str())
@@ -59,11 +64,18 @@ pub fn parse(tool: &'static Tool, words: &[String], help: Stop, output: &mut Out
         scope.refuse_other_of_group(flag, &parsed)?;
         let value = match flag.value {
             Value::None => String::new(),
-            Value::Required(_) | Value::Optional(_) => attached
+            Value::Required(_) | Value::Optional(_) | Value::Several(_) => attached
                 .or_else(|| rest.next().cloned())
                 .ok_or_else(|| scope.error(&format!("argument {}: expected one argument", names(flag))))?,
         };
         parsed.given.push((flag.long, value));
+        while let (Value::Several(_), Some(next)) = (flag.value, rest.as_slice().first()) {
+            if next.starts_with('-') {
+                break;
+            }
+            parsed.given.push((flag.long, next.clone()));
+            rest.next();
+        }
     }
     if scope.subcommand.is_none() && !tool.subcommands.is_empty() {
         return Err(scope.error("too few arguments"));
@@ -76,13 +88,28 @@ pub fn parse(tool: &'static Tool, words: &[String], help: Stop, output: &mut Out
     }
 }
 
+/// The complaint of a tool without subcommands about its arguments.
+pub fn error(tool: &'static Tool, message: &str) -> Stop {
+    Scope { tool, subcommand: None }.error(message)
+}
+
 /// A number that an argument is, or the message of the parser.
 pub fn number(tool: &'static Tool, parsed: &Parsed, flag: &str) -> Result<Option<i32>, Stop> {
+    convert(tool, parsed, flag, "Integer")
+}
+
+/// A number that an argument is, or the message of the parser, which names the type in Java.
+pub fn convert<T: std::str::FromStr>(
+    tool: &'static Tool,
+    parsed: &Parsed,
+    flag: &str,
+    name: &str,
+) -> Result<Option<T>, Stop> {
     let Some(text) = parsed.value(flag) else { return Ok(None) };
     let scope = Scope { tool, subcommand: tool.subcommands.iter().find(|sub| sub.name == parsed.command) };
     text.parse().map(Some).map_err(|_| {
         let names = scope.flags().find(|found| found.long == flag).map_or(flag.to_owned(), names);
-        scope.error(&format!("argument {names}: could not convert '{text}' to Integer (For input string: \"{text}\")"))
+        scope.error(&format!("argument {names}: could not convert '{text}' to {name} (For input string: \"{text}\")"))
     })
 }
 
@@ -160,6 +187,7 @@ impl Scope {
         let mut usage = format!("usage: kafka-{}", self.tool.name);
         let shown = |flag: &Flag| match flag.value {
             Value::None => format!("--{}", flag.long),
+            Value::Several(value) => format!("--{} {value} [{value} ...]", flag.long),
             Value::Required(_) | Value::Optional(_) => {
                 format!("--{} {}", flag.long, flag.long.replace('-', "_").to_uppercase())
             }
