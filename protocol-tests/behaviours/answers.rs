@@ -6,7 +6,7 @@ use ottla::protocol::messages::metadata_request::MetadataRequestTopic;
 use ottla::protocol::messages::{ApiVersionsRequest, BrokerId, DescribeConfigsRequest, FetchRequest, MetadataRequest};
 use ottla::types::ErrorCode;
 
-use crate::support::{Broker, Client, Fetch, batch, error, producer_batch, topic_name};
+use crate::support::{Broker, Client, Fetch, batch, error, producer_batch, records_in, topic_name};
 
 const TOPIC: i8 = 2;
 const CLIENT_METRICS: i8 = 16;
@@ -79,4 +79,47 @@ fn a_wrong_sequence_is_told_with_the_start_of_the_log() {
     let gap = client.produce("t", 0, producer_batch(7, 0, 5, &[b"b"]));
     assert_eq!(error(gap.error_code), ErrorCode::OutOfOrderSequenceNumber);
     assert_eq!((gap.base_offset, gap.log_start_offset), (-1, 0));
+}
+
+#[test]
+fn a_fetch_that_cannot_be_is_told_where_kafka_tells_it() {
+    let broker = Broker::start(&[]);
+    let mut client = broker.client();
+    client.create_topic("t", 1, &[]);
+    client.append("t", 0, batch(&[b"a"]));
+    client.append("t", 0, batch(&[b"b"]));
+    let unknown_level = Fetch::new("t", 0).request().with_isolation_level(2);
+    let answer = client.call(12, &unknown_level);
+    assert_eq!(error(answer.error_code), ErrorCode::UnknownServerError);
+    assert_eq!(error(answer.responses[0].partitions[0].error_code), ErrorCode::UnknownServerError);
+    let below_zero = |offset| Fetch { partition_max_bytes: -1, ..Fetch::new("t", offset) }.request();
+    assert_eq!(fetch_error(&mut client, &below_zero(0)), ErrorCode::UnknownServerError);
+    assert_eq!(fetch_error(&mut client, &below_zero(2)), ErrorCode::None, "there is nothing to read");
+}
+
+#[test]
+fn a_fetch_answers_a_partition_once_and_what_is_not_there_last() {
+    let broker = Broker::start(&[]);
+    let mut client = broker.client();
+    client.create_topic("t", 1, &[]);
+    client.append("t", 0, batch(&[b"a"]));
+    client.append("t", 0, batch(&[b"b"]));
+    let mut request = Fetch::new("t", 0).request();
+    let asked = &mut request.topics[0].partitions;
+    let first = asked[0].clone();
+    asked.insert(0, first.clone().with_partition(9));
+    asked.push(first.with_fetch_offset(1));
+    let partitions = client.call(12, &request).responses.remove(0).partitions;
+    let told: Vec<_> = partitions.iter().map(|p| (p.partition_index, error(p.error_code))).collect();
+    assert_eq!(told, [(0, ErrorCode::None), (9, ErrorCode::UnknownTopicOrPartition)]);
+    let bytes = partitions[0].records.clone().expect("records are never null");
+    assert_eq!(records_in(&bytes)[0].offset, 1, "the last position counts");
+}
+
+#[test]
+fn one_replica_is_enough_for_any_minimum() {
+    let broker = Broker::start(&[]);
+    let mut client = broker.client();
+    client.create_topic("t", 1, &[("min.insync.replicas", "2")]);
+    assert_eq!(error(client.produce("t", 0, batch(&[b"a"])).error_code), ErrorCode::None);
 }

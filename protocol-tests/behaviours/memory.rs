@@ -10,9 +10,9 @@ use crate::support::{Broker, Client, Fetch, batch, error};
 const MEMORY: (&str, &str) = ("ottla.request.memory.bytes", "1048576");
 const WAIT_MS: i32 = 20_000;
 
-/// A fetch that names an empty partition so many times, which makes the request as large as one wants.
-fn long_poll(times: usize) -> Fetch {
-    Fetch { partitions: vec![0; times], min_bytes: 1, max_wait_ms: WAIT_MS, ..Fetch::new("t", 0) }
+/// A fetch of an empty partition and of others that do not exist, which make the request as large as one wants.
+fn long_poll(partitions: i32) -> Fetch {
+    Fetch { partitions: (0..partitions).collect(), min_bytes: 1, max_wait_ms: WAIT_MS, ..Fetch::new("t", 0) }
 }
 
 /// Asks for a while; how long the slowest answer took.
@@ -57,7 +57,9 @@ fn a_fetch_that_needs_more_memory_than_there_is_does_not_wait() {
     for (client, correlation_id) in large.iter_mut().zip(sent) {
         let answer = client.receive_fetch(correlation_id);
         assert_eq!(answer.len(), 20_000);
-        assert!(answer.iter().all(|partition| error(partition.error_code) == ErrorCode::None));
+        assert_eq!(error(answer[0].error_code), ErrorCode::None);
+        let others = &answer[1..];
+        assert!(others.iter().all(|found| error(found.error_code) == ErrorCode::UnknownTopicOrPartition));
     }
     assert!(!is_long(began.elapsed()));
     // Nothing of that memory is lost: a fetch of the usual size waits as long as it asked to.

@@ -165,9 +165,12 @@ impl ConfigKey {
             Valid::ThrottledReplicas => Ok(()),
             Valid::AutoOffsetReset => match value {
                 Value::Text(text) if auto_offset_reset(text) => Ok(()),
-                _ => invalid(
-                    "the value must be either 'earliest', 'latest' or of the format 'by_duration:<PnDTnHnMn.nS.>'.",
-                ),
+                _ => invalid(&format!(
+                    "Invalid value `{}` for configuration {}. The value must be either 'earliest', 'latest' or of the \
+                     format 'by_duration:<PnDTnHnMn.nS>'.",
+                    value.text().unwrap_or_default(),
+                    self.name
+                )),
             },
         }
     }

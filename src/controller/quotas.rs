@@ -61,18 +61,13 @@ impl Controller {
         seen: &mut BTreeSet<QuotaEntity>,
     ) -> Result<Vec<MetadataRecord>, Denied> {
         let refuse = |message: String| Err(Denied::new(ErrorCode::InvalidRequest, message));
+        let named: QuotaEntity = entry.entity.iter().cloned().collect();
+        let changes: BTreeMap<&String, Option<f64>> = entry.changes.iter().map(|(key, value)| (key, *value)).collect();
+        if !seen.insert(named.clone()) || changes.len() < entry.changes.len() {
+            return refuse(format!("Ignoring duplicate entity {}", describe(&named)));
+        }
         let entity = entity(&entry.entity)?;
-        if !seen.insert(entity.clone()) {
-            return refuse(format!("Ignoring duplicate entity {}", describe(&entity)));
-        }
         let keys = keys(&entity)?;
-        let mut changes = BTreeMap::new();
-        for (key, value) in &entry.changes {
-            if changes.insert(key, *value).is_some() {
-                let whom = describe(&entity);
-                return refuse(format!("Duplicate quota key {key} not updating quota for this entity {whom}"));
-            }
-        }
         let current = self.image.client_quotas.get(&entity);
         let mut records = Vec::new();
         for (key, value) in changes {
@@ -137,7 +132,8 @@ fn check(keys: &[(&str, Kind)], key: &str, value: f64) -> Result<(), Denied> {
     let Some((_, kind)) = keys.iter().find(|(name, _)| *name == key) else {
         return refuse(format!("Invalid configuration key {key}"));
     };
-    if value <= 0.0 || value.is_nan() {
+    // What is not a number passes, as in Kafka.
+    if value <= 0.0 {
         return refuse(format!("Quota {key} must be greater than 0"));
     }
     let (max, name) = match kind {

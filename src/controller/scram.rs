@@ -95,25 +95,22 @@ impl ScramChange {
 }
 
 impl Controller {
-    /// One user may be changed once in a request, whatever the mechanism.
+    /// One user may be changed once in a request, whatever the mechanism; the first thing wrong is what is told.
     pub(super) fn alter_scram(&self, changes: Vec<ScramChange>) -> Decision<Vec<(String, Result<(), Denied>)>> {
-        let mut counts = BTreeMap::<String, usize>::new();
-        changes.iter().for_each(|change| *counts.entry(change.user().to_owned()).or_default() += 1);
-        let mut records = Vec::new();
-        let mut results = Vec::new();
+        let mut decided = BTreeMap::<String, Result<MetadataRecord, Denied>>::new();
         for change in changes {
-            let count = counts.get_mut(change.user()).expect("every user is counted");
-            let result = match *count {
-                0 => continue,
-                1 => self.alter_credential(&change).map(|record| records.push(record)),
-                _ => {
-                    *count = 0;
+            match decided.get_mut(change.user()) {
+                None => drop(decided.insert(change.user().to_owned(), self.alter_credential(&change))),
+                Some(Err(_)) => {}
+                Some(outcome) => {
                     let message = "A user credential cannot be altered twice in the same request";
-                    Err(Denied::new(ErrorCode::DuplicateResource, message))
+                    *outcome = Err(Denied::new(ErrorCode::DuplicateResource, message));
                 }
-            };
-            results.push((change.user().to_owned(), result));
+            }
         }
+        let mut records = Vec::new();
+        let results = decided.into_iter().map(|(user, outcome)| (user, outcome.map(|record| records.push(record))));
+        let results = results.collect();
         (records, results)
     }
 
@@ -140,6 +137,10 @@ impl Controller {
             }
             ScramChange::Set { iterations, .. } if *iterations < ITERATIONS_MIN => unacceptable("Too few iterations"),
             ScramChange::Set { iterations, .. } if *iterations > ITERATIONS_MAX => unacceptable("Too many iterations"),
+            // No key can be made of nothing, over which Kafka fails without a word.
+            ScramChange::Set { salted_password, .. } if salted_password.is_empty() => {
+                Err(Denied { code: ErrorCode::UnknownServerError, message: None })
+            }
             ScramChange::Set { user, mechanism: code, iterations, salt, salted_password } => {
                 let (stored_key, server_key) = mechanism.keys(salted_password);
                 Ok(MetadataRecord::UserScramCredential(UserScramCredentialRecord {

@@ -19,20 +19,25 @@ pub(super) async fn handle(call: &Call<'_>, request: AlterPartitionReassignments
     }
     let may_change_factor = request.allow_replication_factor_change;
     let moves: Vec<Reassignment> = request.topics.iter().flat_map(moves).collect();
-    let outcomes: Vec<Result<(), Denied>> =
-        match call.node.controller.alter_reassignments((moves.clone(), may_change_factor)).await {
-            Ok(results) => {
-                response.allow_replication_factor_change = may_change_factor;
-                response.error_message = None;
-                results.into_iter().map(|(_, _, outcome)| outcome).collect()
-            }
-            Err(error) => {
-                let denied = super::not_submitted(&error);
-                response.error_code = denied.code.code();
-                response.error_message = denied.message.clone().map(StrBytes::from_string);
-                vec![Err(denied); moves.len()]
-            }
-        };
+    let decided = match super::out_of_time(request.timeout_ms) {
+        Some(denied) => Err(denied),
+        None => {
+            let decided = call.node.controller.alter_reassignments((moves.clone(), may_change_factor)).await;
+            decided.map_err(|error| super::not_submitted(&error))
+        }
+    };
+    let outcomes: Vec<Result<(), Denied>> = match decided {
+        Ok(results) => {
+            response.allow_replication_factor_change = may_change_factor;
+            response.error_message = None;
+            results.into_iter().map(|(_, _, outcome)| outcome).collect()
+        }
+        Err(denied) => {
+            response.error_code = denied.code.code();
+            response.error_message = denied.message.clone().map(StrBytes::from_string);
+            vec![Err(denied); moves.len()]
+        }
+    };
     let mut outcomes = outcomes.into_iter();
     for topic in request.topics {
         let mut result = ReassignableTopicResponse::default();

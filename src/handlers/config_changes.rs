@@ -18,12 +18,20 @@ const DELETE: i8 = 1;
 const APPEND: i8 = 2;
 const SUBTRACT: i8 = 3;
 
-const KINDS: [i8; 5] = [
+/// The kinds of resources that have configs.
+pub(super) const KINDS: [i8; 5] = [
     ConfigResource::TOPIC,
     ConfigResource::BROKER,
     ConfigResource::BROKER_LOGGER,
     ConfigResource::CLIENT_METRICS,
     ConfigResource::GROUP,
+];
+
+/// Broker configs that a file cannot hold: where Kafka looks for lists, it does not know them.
+const DYNAMIC_ONLY: [&str; 3] = [
+    "leader.replication.throttled.rate",
+    "follower.replication.throttled.rate",
+    "replica.alter.log.dirs.io.max.bytes.per.second",
 ];
 
 /// Whether what is not named stays.
@@ -241,7 +249,8 @@ fn changed_list(
     value: &str,
 ) -> Result<String, Denied> {
     let refuse = |message: String| Denied::new(ErrorCode::InvalidConfig, message);
-    let key = BrokerConfig::key(name).ok_or_else(|| refuse(format!("Unknown config name: {name}")))?;
+    let key = BrokerConfig::key(name).filter(|_| !DYNAMIC_ONLY.contains(&name));
+    let key = key.ok_or_else(|| refuse(format!("Unknown config name: {name}")))?;
     operation.apply(key, configs.get(name).map(String::as_str), value).ok_or_else(|| {
         let verb = match operation {
             ListOp::Append => "append",

@@ -11,8 +11,16 @@ const ANONYMOUS: &str = "ANONYMOUS";
 
 pub(super) async fn handle(call: &Call<'_>, request: CreateDelegationTokenRequest) -> Answer {
     let mut response = CreateDelegationTokenResponse::default();
-    response.error_code = ErrorCode::DelegationTokenRequestNotAllowed.code();
-    let owner = request.owner_principal_name.filter(|name| !name.is_empty());
+    let mut owner = request.owner_principal_name.filter(|name| !name.is_empty());
+    let error = match (&owner, &request.owner_principal_type) {
+        // A name of no type, over which Kafka fails.
+        (Some(_), None) => {
+            owner = None;
+            ErrorCode::UnknownServerError
+        }
+        _ => ErrorCode::DelegationTokenRequestNotAllowed,
+    };
+    response.error_code = error.code();
     response.principal_type = match (&owner, request.owner_principal_type) {
         (Some(_), Some(owner_type)) => owner_type,
         _ => StrBytes::from_static_str(USER),

@@ -11,13 +11,18 @@ use crate::protocol::messages::{CreatePartitionsRequest, CreatePartitionsRespons
 use crate::types::{BrokerId, ErrorCode};
 
 pub(super) async fn handle(call: &Call<'_>, request: CreatePartitionsRequest) -> Answer {
+    let mut response = CreatePartitionsResponse::default();
     let (mut seen, mut repeated) = (BTreeSet::new(), BTreeSet::new());
     for topic in &request.topics {
         if !seen.insert(topic.name.to_string()) {
             repeated.insert(topic.name.to_string());
         }
     }
-    let mut response = CreatePartitionsResponse::default();
+    let is_open = request.topics.iter().any(|topic| !repeated.contains(&**topic.name));
+    if let (Some(denied), true) = (super::out_of_time(request.timeout_ms), is_open) {
+        response.results = request.topics.iter().map(|topic| result(&topic.name, Err(denied.clone()))).collect();
+        return ResponseKind::CreatePartitions(response).into();
+    }
     for name in &repeated {
         let denied = Denied::new(ErrorCode::InvalidRequest, "Duplicate topic name.");
         response.results.push(result(name, Err(denied)));

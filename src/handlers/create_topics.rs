@@ -20,6 +20,11 @@ pub(super) async fn handle(call: &Call<'_>, request: CreateTopicsRequest) -> Ans
         let message = format!("Creation of internal topic {METADATA_TOPIC} is prohibited.");
         response.topics.push(refused(&topic.name, Denied::new(ErrorCode::InvalidRequest, message)));
     }
+    let is_open = || topics.iter().any(|topic| names.iter().filter(|name| **name == topic.name.0).count() == 1);
+    if let Some(denied) = super::out_of_time(request.timeout_ms).filter(|_| is_open()) {
+        response.topics = names.iter().map(|name| refused(name, denied.clone())).collect();
+        return ResponseKind::CreateTopics(response).into();
+    }
     let new = topics.into_iter().map(new_topic).collect();
     match call.node.controller.create_topics((new, request.validate_only)).await {
         Ok(Ok(results)) => {

@@ -29,7 +29,12 @@ pub(super) async fn handle(call: &Call<'_>, request: DeleteTopicsRequest) -> Ans
         asked.into_iter().for_each(|(name, id)| results.add(name, id, Err(denied.clone())));
         return results.answer();
     }
-    let wanted = results.sort_out(&call.node.image(), asked);
+    let wanted = results.sort_out(&call.node.image(), asked.clone());
+    if let (Some(denied), true) = (super::out_of_time(request.timeout_ms), results.needs_controller(&wanted)) {
+        let mut results = Results::default();
+        asked.into_iter().for_each(|(name, id)| results.add(name, id, Err(denied.clone())));
+        return results.answer();
+    }
     let refs = wanted.keys().map(|id| TopicRef::Id(*id)).collect();
     match call.node.controller.delete_topics(refs).await {
         Ok(deleted) => {
@@ -65,6 +70,12 @@ impl Results {
 
     fn refuse(&mut self, name: Option<String>, id: TopicId, message: &str) {
         self.add(name, id, Err(Denied::new(ErrorCode::InvalidRequest, message)));
+    }
+
+    /// Whether any topic was named as it should be: Kafka's controller looks even for those that do not exist.
+    fn needs_controller(&self, wanted: &BTreeMap<TopicId, String>) -> bool {
+        let refused = ErrorCode::InvalidRequest.code();
+        !wanted.is_empty() || self.results.iter().any(|result| result.error_code != refused)
     }
 
     /// The topics that are to be deleted, each named once, by id; the rest is refused.

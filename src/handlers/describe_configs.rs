@@ -1,5 +1,6 @@
 //! DescribeConfigs (32): what is set on a resource, where it comes from, and what it would be otherwise.
 
+use super::config_changes::KINDS;
 use super::{Answer, Call};
 use crate::config::{ConfigEntry, describe_client_metrics, describe_loggers};
 use crate::metadata::ConfigResource;
@@ -21,9 +22,15 @@ pub(super) async fn handle(call: &Call<'_>, request: DescribeConfigsRequest) -> 
         with_type: call.version() >= FIRST_VERSION_WITH_TYPE,
     };
     let mut response = DescribeConfigsResponse::default();
+    // One resource of an unknown kind fails the request.
+    let failed = request.resources.iter().any(|resource| !KINDS.contains(&resource.resource_type));
     for resource in request.resources {
         let mut result = DescribeConfigsResult::default();
-        match entries(call, &resource) {
+        let described = match failed {
+            true => Err(invalid(ErrorCode::InvalidRequest.message().to_owned())),
+            false => entries(call, &resource),
+        };
+        match described {
             Ok(entries) => {
                 let wanted = |entry: &ConfigEntry| match &resource.configuration_keys {
                     Some(keys) if !keys.is_empty() => keys.iter().any(|key| **key == *entry.name),
@@ -79,7 +86,7 @@ fn entries(call: &Call<'_>, resource: &DescribeConfigsResource) -> Result<Vec<Co
             let set = image.config(&ConfigResource { kind: ConfigResource::CLIENT_METRICS, name: name.to_owned() });
             describe_client_metrics(name, &set).map_err(|error| invalid(error.message()))
         }
-        kind => Err(invalid(format!("Unsupported resource type: {kind}"))),
+        _ => Err(invalid(ErrorCode::InvalidRequest.message().to_owned())),
     }
 }
 

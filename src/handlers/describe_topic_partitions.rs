@@ -27,7 +27,11 @@ pub(super) async fn handle(call: &Call<'_>, request: DescribeTopicPartitionsRequ
     names.retain(|name| **name >= *first_topic);
     let cursor_named = all || request.cursor.is_none() || names.contains(first_topic.as_str());
     if !cursor_named || first_partition < 0 {
-        return invalid(&request);
+        return failed(&request, ErrorCode::InvalidRequest);
+    }
+    // Without a cursor Kafka takes an empty name for the cursor's, and fails.
+    if request.cursor.is_none() && names.contains("") {
+        return failed(&request, ErrorCode::UnknownServerError);
     }
     let limit = request.response_partition_limit.min(call.node.config.broker().max_request_partition_size_limit).max(1);
     let mut page = Page { call, image: &image, left: limit as usize, response: Default::default() };
@@ -40,12 +44,12 @@ pub(super) async fn handle(call: &Call<'_>, request: DescribeTopicPartitionsRequ
     ResponseKind::DescribeTopicPartitions(page.response).into()
 }
 
-/// Kafka's answer to a cursor that cannot be: every topic named, with the error.
-fn invalid(request: &DescribeTopicPartitionsRequest) -> Answer {
+/// Kafka's answer to a request that cannot be: every topic named, with the error.
+fn failed(request: &DescribeTopicPartitionsRequest, error: ErrorCode) -> Answer {
     let mut response = DescribeTopicPartitionsResponse::default();
     for asked in &request.topics {
         let mut topic = DescribeTopicPartitionsResponseTopic::default();
-        topic.error_code = ErrorCode::InvalidRequest.code();
+        topic.error_code = error.code();
         topic.name = Some(asked.name.clone());
         response.topics.push(topic);
     }

@@ -16,6 +16,9 @@ pub(super) async fn handle(call: &Call<'_>, request: ElectLeadersRequest) -> Ans
     if asked.as_ref().is_some_and(Vec::is_empty) {
         return ResponseKind::ElectLeaders(ElectLeadersResponse::default()).into();
     }
+    if let Some(denied) = super::out_of_time(request.timeout_ms) {
+        return refused(call, asked.unwrap_or_default(), &denied);
+    }
     let kind = match request.election_type {
         0 => ElectionType::Preferred,
         1 => ElectionType::Unclean,

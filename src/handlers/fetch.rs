@@ -3,6 +3,8 @@
 mod read;
 mod response;
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
 use super::{Answer, Call};
@@ -18,24 +20,55 @@ use response::{FetchAnswer, FetchedPartition, FetchedTopic};
 
 const FIRST_VERSION_WITH_IDS: i16 = 13;
 
+/// The isolation levels there are.
+const READ_UNCOMMITTED: i8 = 0;
+const READ_COMMITTED: i8 = 1;
+
 pub(super) async fn handle(call: &Call<'_>, request: FetchRequest) -> Answer {
     let limits = FetchPlan::limits(call, &request);
+    let is_isolation_known = matches!(request.isolation_level, READ_UNCOMMITTED | READ_COMMITTED);
+    let failed = if is_isolation_known { None } else { Some(failed_answer(call, &request)) };
     let session = session_request(call, request);
-    let context = call.node.fetch_sessions.begin(session, call.node.clock.monotonic());
-    let partitions = match &context {
+    let mut context = call.node.fetch_sessions.begin(session, call.node.clock.monotonic());
+    let partitions = match &mut context {
         FetchContext::Refused(error) => return refuse(call, *error),
         FetchContext::Sessionless { partitions }
         | FetchContext::Full { partitions, .. }
         | FetchContext::Incremental { partitions, .. } => partitions,
     };
     let targets = read::resolve(call, partitions);
+    if let (Some(failed), true) = (failed, targets.iter().any(Target::is_known)) {
+        return answer(call, failed);
+    }
     let fetched = FetchPlan { limits, targets: &targets }.run(call).await;
     respond(call, context, targets, fetched)
 }
 
 fn refuse(call: &Call<'_>, error: ErrorCode) -> Answer {
-    let answer = FetchAnswer { error: Some(error), ..FetchAnswer::default() };
+    answer(call, FetchAnswer { error: Some(error), ..FetchAnswer::default() })
+}
+
+fn answer(call: &Call<'_>, answer: FetchAnswer) -> Answer {
     Answer::Frame(answer.into_segments(call.version(), call.header.correlation_id))
+}
+
+/// The answer to a request that Kafka fails over as a whole: below version 13 each partition tells the error too.
+fn failed_answer(call: &Call<'_>, request: &FetchRequest) -> FetchAnswer {
+    let error = ErrorCode::UnknownServerError;
+    let partition = |asked: &FetchPartition| FetchedPartition {
+        aborted_transactions: Some(Vec::new()),
+        ..FetchedPartition::failed(asked.partition, error)
+    };
+    let topic = |asked: &FetchTopic| FetchedTopic {
+        name: Arc::from(&**asked.topic),
+        topic_id: asked.topic_id.into(),
+        partitions: asked.partitions.iter().map(partition).collect(),
+    };
+    let topics = match call.version() < FIRST_VERSION_WITH_IDS {
+        true => request.topics.iter().map(topic).collect(),
+        false => Vec::new(),
+    };
+    FetchAnswer { error: Some(error), session_id: request.session_id, topics, ..FetchAnswer::default() }
 }
 
 /// Brings the session up to date with what is answered, and leaves out what an incremental answer need not repeat.
@@ -75,8 +108,7 @@ fn respond(
             }),
         }
     }
-    let answer = FetchAnswer { session_id, topics, ..FetchAnswer::default() };
-    Answer::Frame(answer.into_segments(call.version(), call.header.correlation_id))
+    answer(call, FetchAnswer { session_id, topics, ..FetchAnswer::default() })
 }
 
 fn state_of(partition: &FetchedPartition) -> FetchedState {
@@ -95,12 +127,20 @@ fn session_request(call: &Call<'_>, request: FetchRequest) -> FetchSessionReques
         true => FetchTopicKey::Id(id.into()),
         false => FetchTopicKey::Name(Arc::from(name)),
     };
-    let mut partitions = Vec::new();
+    // Of a partition that is named twice the first place counts, and the last position.
+    let mut partitions: Vec<(FetchKey, FetchPosition)> = Vec::new();
+    let mut places: HashMap<FetchKey, usize> = HashMap::new();
     for FetchTopic { topic, topic_id, partitions: asked, .. } in request.topics {
         let topic = topic_key(&topic, topic_id);
         for partition in asked {
             let key = FetchKey { topic: topic.clone(), partition: partition.partition };
-            partitions.push((key, position(&partition)));
+            match places.entry(key.clone()) {
+                Entry::Occupied(place) => partitions[*place.get()].1 = position(&partition),
+                Entry::Vacant(place) => {
+                    place.insert(partitions.len());
+                    partitions.push((key, position(&partition)));
+                }
+            }
         }
     }
     let mut forgotten = Vec::new();

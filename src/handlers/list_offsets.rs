@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use super::by_topic::ByTopic;
 use super::{Answer, Call};
 use crate::protocol::messages::list_offsets_request::ListOffsetsPartition;
 use crate::protocol::messages::list_offsets_response::{ListOffsetsPartitionResponse, ListOffsetsTopicResponse};
@@ -12,9 +13,13 @@ use crate::types::{ErrorCode, LeaderEpoch, Millis};
 /// A replica id that may ask any replica: tools that compare them.
 const DEBUGGING_REPLICA: i32 = -2;
 const CONSUMER: i32 = -1;
+const READ_UNCOMMITTED: i8 = 0;
 const READ_COMMITTED: i8 = 1;
 
 pub(super) async fn handle(call: &Call<'_>, request: ListOffsetsRequest) -> Answer {
+    if !matches!(request.isolation_level, READ_UNCOMMITTED | READ_COMMITTED) {
+        return failed(call, request);
+    }
     let isolation = match (request.replica_id.0, request.isolation_level) {
         (CONSUMER, READ_COMMITTED) => Isolation::ReadCommitted,
         (CONSUMER, _) => Isolation::ReadUncommitted,
@@ -29,17 +34,34 @@ pub(super) async fn handle(call: &Call<'_>, request: ListOffsetsRequest) -> Answ
             }
         }
     }
-    let mut response = ListOffsetsResponse::default();
+    let mut topics = ByTopic::default();
     for topic in request.topics {
-        let mut answered = ListOffsetsTopicResponse::default();
         for asked in topic.partitions {
             let outcome = match duplicate.contains(&(topic.name.clone(), asked.partition_index)) {
                 true => Err(ErrorCode::InvalidRequest),
                 false => list(call, &topic.name, &asked, isolation, request.replica_id.0 != DEBUGGING_REPLICA),
             };
-            answered.partitions.push(shape(call, asked.partition_index, outcome));
+            topics.set(&topic.name, asked.partition_index, shape(call, asked.partition_index, outcome));
         }
+    }
+    let mut response = ListOffsetsResponse::default();
+    response.topics = topics.into_topics(|name, partitions| {
+        let mut answered = ListOffsetsTopicResponse::default();
+        answered.name = name;
+        answered.partitions = partitions;
+        answered
+    });
+    ResponseKind::ListOffsets(response).into()
+}
+
+/// The answer to a request that Kafka fails over as a whole.
+fn failed(call: &Call<'_>, request: ListOffsetsRequest) -> Answer {
+    let mut response = ListOffsetsResponse::default();
+    for topic in request.topics {
+        let mut answered = ListOffsetsTopicResponse::default();
         answered.name = topic.name;
+        let indexes = topic.partitions.into_iter().map(|asked| asked.partition_index);
+        answered.partitions = indexes.map(|index| shape(call, index, Err(ErrorCode::UnknownServerError))).collect();
         response.topics.push(answered);
     }
     ResponseKind::ListOffsets(response).into()

@@ -9,18 +9,25 @@ use super::endpoints::{self, Endpoint};
 use super::{operations, Answer, Call, auto_create};
 use crate::metadata::{MetadataImage, PartitionRegistration, TopicImage};
 use crate::protocol::StrBytes;
+use crate::protocol::messages::metadata_request::MetadataRequestTopic;
 use crate::protocol::messages::metadata_response::{
     MetadataResponseBroker, MetadataResponsePartition, MetadataResponseTopic,
 };
-use crate::protocol::messages::{MetadataRequest, MetadataResponse, ResponseKind, TopicName};
+use crate::protocol::messages::{MetadataRequest, MetadataResponse, ResponseKind};
 use crate::types::{BrokerId, ErrorCode, TopicId, is_internal_topic, topic_name_fault};
 
+/// The first version whose answer has an error of its own.
+const FIRST_VERSION_WITH_ERROR: i16 = 13;
 
 pub(super) async fn handle(call: &Call<'_>, request: MetadataRequest) -> Answer {
     let version = call.version();
     let named = request.topics.as_deref().unwrap_or_default();
-    if version < 12 && named.iter().any(|topic| topic.name.is_none() || !topic.topic_id.is_nil()) {
-        return invalid(call, named.iter().map(|topic| (topic.name.clone(), topic.topic_id.into())).collect());
+    let nameless = named.iter().any(|topic| topic.name.is_none());
+    if version < 12 && (nameless || named.iter().any(|topic| !topic.topic_id.is_nil())) {
+        return failed_answer(call, ErrorCode::InvalidRequest, named);
+    }
+    if nameless && named.iter().all(|topic| topic.topic_id.is_nil()) {
+        return failed_answer(call, ErrorCode::UnknownServerError, named);
     }
     let all = request.topics.is_none() || (version == 0 && named.is_empty());
     let wanted = wanted(named);
@@ -38,7 +45,7 @@ pub(super) async fn handle(call: &Call<'_>, request: MetadataRequest) -> Answer 
         Wanted::Ids(ids) => ids.iter().map(|id| by_id(call, &image, *id)).collect(),
     };
     if request.include_topic_authorized_operations {
-        for topic in response.topics.iter_mut().filter(|topic| topic.error_code == 0) {
+        for topic in response.topics.iter_mut().filter(|topic| topic.name.is_some()) {
             topic.topic_authorized_operations = operations::TOPIC;
         }
     }
@@ -72,7 +79,7 @@ enum Wanted {
     Ids(BTreeSet<TopicId>),
 }
 
-fn wanted(topics: &[crate::protocol::messages::metadata_request::MetadataRequestTopic]) -> Wanted {
+fn wanted(topics: &[MetadataRequestTopic]) -> Wanted {
     let ids: BTreeSet<TopicId> =
         topics.iter().filter(|topic| !topic.topic_id.is_nil()).map(|topic| topic.topic_id.into()).collect();
     match ids.is_empty() {
@@ -82,14 +89,17 @@ fn wanted(topics: &[crate::protocol::messages::metadata_request::MetadataRequest
 }
 
 /// Kafka's answer to a request that cannot be: every topic it names, with the error.
-fn invalid(call: &Call<'_>, topics: Vec<(Option<TopicName>, TopicId)>) -> Answer {
+fn failed_answer(call: &Call<'_>, error: ErrorCode, topics: &[MetadataRequestTopic]) -> Answer {
     let mut response = MetadataResponse::default();
     response.cluster_authorized_operations = operations::UNKNOWN;
-    for (name, topic_id) in topics {
-        let mut topic = failed(ErrorCode::InvalidRequest, None);
-        topic.name = Some(name.unwrap_or_default());
+    if call.version() >= FIRST_VERSION_WITH_ERROR {
+        response.error_code = error.code();
+    }
+    for asked in topics {
+        let mut topic = failed(error, None);
+        topic.name = Some(asked.name.clone().unwrap_or_default());
         if call.version() >= 10 {
-            topic.topic_id = topic_id.into();
+            topic.topic_id = asked.topic_id;
         }
         response.topics.push(topic);
     }

@@ -7,6 +7,7 @@
 
 mod answer;
 mod auto_create;
+mod by_topic;
 mod config_changes;
 mod dispatch;
 mod endpoints;
@@ -25,6 +26,9 @@ use crate::controller::Denied;
 use crate::protocol::messages::RequestKind;
 use crate::state_machine::SubmitError;
 use crate::types::ErrorCode;
+
+/// The number of what is no element of an ACL. Kafka closes a connection that sends it, authorizer or not.
+const UNKNOWN_ACL_ELEMENT: i8 = 0;
 
 /// Where an API is served.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -141,6 +145,11 @@ api_table! {
     DescribeTopicPartitions = 75, 0..=0, Broker, describe_topic_partitions;
     AddRaftVoter = 80, 0..=1, Both, add_raft_voter;
     RemoveRaftVoter = 81, 0..=0, Both, remove_raft_voter;
+}
+
+/// What a client is told that left no time: Kafka's controller drops such a request before it begins.
+fn out_of_time(timeout_ms: i32) -> Option<Denied> {
+    (timeout_ms <= 0).then_some(Denied { code: ErrorCode::RequestTimedOut, message: None })
 }
 
 /// What a client is told when the controller gave no reply.

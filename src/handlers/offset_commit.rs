@@ -1,5 +1,7 @@
 //! OffsetCommit (8), versions 2 to 10: topics by name below 10, by id from there.
 
+use std::collections::HashMap;
+
 use super::{Answer, Call};
 use crate::metadata::{MetadataImage, TopicImage};
 use crate::protocol::StrBytes;
@@ -39,7 +41,9 @@ pub(super) async fn handle(call: &Call<'_>, mut request: OffsetCommitRequest) ->
         request.topics = known;
         response = call.node.groups.commit(request, call.version()).await;
     }
-    merge(&mut response.topics, refused);
+    if !refused.is_empty() {
+        response.topics = merged(refused.into_iter().chain(response.topics));
+    }
     for topic in &mut response.topics {
         match by_id {
             true => topic.topic_id = image.topics.named(&topic.name).map_or(topic.topic_id, |found| found.id.into()),
@@ -73,13 +77,16 @@ fn refuse(topic: &OffsetCommitRequestTopic, error: ErrorCode) -> OffsetCommitRes
         .with_partitions(topic.partitions.iter().map(|p| partition(p.partition_index)).collect())
 }
 
-/// A topic of which some partitions were refused and some committed is answered once.
-fn merge(answered: &mut Vec<OffsetCommitResponseTopic>, refused: Vec<OffsetCommitResponseTopic>) {
-    for topic in refused {
-        let same = |other: &&mut OffsetCommitResponseTopic| !topic.name.is_empty() && other.name == topic.name;
-        match answered.iter_mut().find(same) {
-            Some(other) => other.partitions.extend(topic.partitions),
-            None => answered.push(topic),
+/// Kafka answers each topic once where some partitions were refused before the rest was committed.
+fn merged(topics: impl Iterator<Item = OffsetCommitResponseTopic>) -> Vec<OffsetCommitResponseTopic> {
+    let mut merged: Vec<OffsetCommitResponseTopic> = Vec::new();
+    let mut places = HashMap::new();
+    for topic in topics {
+        let place = *places.entry((topic.name.clone(), topic.topic_id)).or_insert(merged.len());
+        match merged.get_mut(place) {
+            Some(same) => same.partitions.extend(topic.partitions),
+            None => merged.push(topic),
         }
     }
+    merged
 }

@@ -1,5 +1,7 @@
 //! OffsetDelete (47): forgets committed offsets of topics that the group does not consume.
 
+use std::collections::HashMap;
+
 use super::{Answer, Call};
 use crate::protocol::messages::offset_delete_request::OffsetDeleteRequestTopic;
 use crate::protocol::messages::offset_delete_response::{OffsetDeleteResponsePartition, OffsetDeleteResponseTopic};
@@ -12,7 +14,7 @@ pub(super) async fn handle(call: &Call<'_>, mut request: OffsetDeleteRequest) ->
     for topic in &mut request.topics {
         let exists = |index| image.partition(&topic.name, index).is_some();
         let (exist, gone): (Vec<_>, Vec<_>) = topic.partitions.iter().cloned().partition(|p| exists(p.partition_index));
-        if !gone.is_empty() {
+        if !gone.is_empty() || image.topics.named(&topic.name).is_none() {
             let gone = topic.clone().with_partitions(gone);
             refused.push(refuse(&gone));
         }
@@ -20,15 +22,24 @@ pub(super) async fn handle(call: &Call<'_>, mut request: OffsetDeleteRequest) ->
     }
     request.topics.retain(|topic| !topic.partitions.is_empty());
     let mut response: OffsetDeleteResponse = call.node.groups.delete_offsets(request).await;
-    if response.error_code == 0 {
-        for topic in refused {
-            match response.topics.iter_mut().find(|other| other.name == topic.name) {
-                Some(other) => other.partitions.extend(topic.partitions),
-                None => response.topics.push(topic),
-            }
-        }
+    if response.error_code == 0 && !refused.is_empty() {
+        response.topics = merged(refused.into_iter().chain(response.topics));
     }
     ResponseKind::OffsetDelete(response).into()
+}
+
+/// Kafka answers each topic once where some partitions were refused before the rest was looked at.
+fn merged(topics: impl Iterator<Item = OffsetDeleteResponseTopic>) -> Vec<OffsetDeleteResponseTopic> {
+    let mut merged: Vec<OffsetDeleteResponseTopic> = Vec::new();
+    let mut places = HashMap::new();
+    for topic in topics {
+        let place = *places.entry(topic.name.clone()).or_insert(merged.len());
+        match merged.get_mut(place) {
+            Some(same) => same.partitions.extend(topic.partitions),
+            None => merged.push(topic),
+        }
+    }
+    merged
 }
 
 fn refuse(topic: &OffsetDeleteRequestTopic) -> OffsetDeleteResponseTopic {

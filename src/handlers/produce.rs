@@ -1,5 +1,6 @@
 //! Produce (0), versions 3 to 13: topics by name below 13, by id from there (KIP-516).
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::{Answer, Call};
@@ -10,8 +11,9 @@ use crate::protocol::messages::produce_request::{PartitionProduceData, TopicProd
 use crate::protocol::messages::produce_response::{
     BatchIndexAndErrorMessage, LeaderIdAndEpoch, PartitionProduceResponse, TopicProduceResponse,
 };
-use crate::protocol::messages::{ProduceRequest, ProduceResponse, ResponseKind};
+use crate::protocol::messages::{ProduceRequest, ProduceResponse, ResponseKind, TopicName};
 use crate::log::LogAppendInfo;
+use crate::log::append::check_produce_request;
 use crate::replication::{Partition, ProduceError, ProduceRecords};
 use crate::types::{ErrorCode, Millis, Offset, TopicId, is_internal_topic};
 
@@ -23,29 +25,38 @@ pub(super) async fn handle(call: &Call<'_>, request: ProduceRequest) -> Answer {
     let acks = request.acks;
     let refused = whole_request_error(&request);
     let image = call.node.image();
-    let mut responses = Vec::with_capacity(request.topic_data.len());
+    let mut responses: Vec<TopicProduceResponse> = Vec::with_capacity(request.topic_data.len());
+    let mut places: HashMap<(TopicName, uuid::Uuid), usize> = HashMap::new();
     let mut waits = Vec::new();
     for topic in request.topic_data {
-        let known = find_topic(call, &image, &topic);
-        let mut response = TopicProduceResponse::default();
-        if call.version() >= FIRST_VERSION_WITH_IDS {
-            response.topic_id = topic.topic_id;
-        } else {
-            response.name = topic.name;
+        if topic.partition_data.is_empty() {
+            continue;
         }
+        let known = find_topic(call, &image, &topic);
+        let (name, topic_id) = match call.version() >= FIRST_VERSION_WITH_IDS {
+            true => (TopicName::default(), topic.topic_id),
+            false => (topic.name, TopicId::ZERO.into()),
+        };
+        // A topic that is named twice is answered once.
+        let place = *places.entry((name.clone(), topic_id)).or_insert(responses.len());
+        if place == responses.len() {
+            responses.push(TopicProduceResponse::default().with_name(name).with_topic_id(topic_id));
+        }
+        let response = &mut responses[place];
         for partition in topic.partition_data {
             let index = partition.index;
-            let outcome = match refused {
-                Some(error) => Err(ProduceError::from(error)),
+            let outcome = match &refused {
+                Some((error, message)) => {
+                    Err(ProduceError { message: message.clone(), ..ProduceError::from(*error) })
+                }
                 None => known.map_err(ProduceError::from).and_then(|topic| append(call, topic, partition, acks)),
             };
             if let (Ok((replica, appended)), ACKS_ALL) = (&outcome, acks) {
-                let at = (responses.len(), response.partition_responses.len());
+                let at = (place, response.partition_responses.len());
                 waits.push(Wait { at, replica: replica.clone(), through: appended.last_offset.next() });
             }
             response.partition_responses.push(shape(call, index, outcome.map(|(_, appended)| appended)));
         }
-        responses.push(response);
     }
     await_replication(&mut responses, waits, Millis(request.timeout_ms.into())).await;
     if acks == 0 {
@@ -57,17 +68,32 @@ pub(super) async fn handle(call: &Call<'_>, request: ProduceRequest) -> Answer {
 }
 
 /// What refuses every partition of a request at once.
-fn whole_request_error(request: &ProduceRequest) -> Option<ErrorCode> {
-    let mut partitions = request.topic_data.iter().flat_map(|topic| &topic.partition_data);
-    if request.transactional_id.is_none() && partitions.any(is_transactional) {
-        return Some(ErrorCode::TransactionalIdAuthorizationFailed);
+fn whole_request_error(request: &ProduceRequest) -> Option<(ErrorCode, Option<String>)> {
+    for partition in request.topic_data.iter().flat_map(|topic| &topic.partition_data) {
+        let records = partition.records.as_deref().unwrap_or_default();
+        if let Some(fault) = first_batch_fault(records) {
+            return Some((ErrorCode::CorruptMessage, Some(fault)));
+        }
+        if BatchHeader::parse(records).is_ok_and(|header| header.is_transactional()) {
+            let error = ErrorCode::TransactionalIdAuthorizationFailed;
+            return request.transactional_id.is_none().then_some((error, None));
+        }
     }
-    (!matches!(request.acks, ACKS_ALL | 0 | 1)).then_some(ErrorCode::InvalidRequiredAcks)
+    None
 }
 
-fn is_transactional(partition: &PartitionProduceData) -> bool {
-    let records = partition.records.as_deref().unwrap_or_default();
-    BatchHeader::parse(records).is_ok_and(|header| header.is_transactional())
+/// What Kafka stumbles over when it looks whether a request is transactional: the first batch's size and format.
+fn first_batch_fault(records: &[u8]) -> Option<String> {
+    const OFFSET_BYTES: usize = 8;
+    const OVERHEAD_MIN: i32 = 14;
+    const MAGIC_AT: usize = 16;
+    const MAGIC_MAX: i8 = 2;
+    let size = i32::from_be_bytes(*records.get(OFFSET_BYTES..)?.first_chunk()?);
+    if size < OVERHEAD_MIN {
+        return Some(format!("Record size {size} is less than the minimum record overhead ({OVERHEAD_MIN})"));
+    }
+    let magic = records.get(MAGIC_AT)?.cast_signed();
+    (!(0..=MAGIC_MAX).contains(&magic)).then(|| format!("Invalid magic found in record: {magic}"))
 }
 
 fn find_topic<'a>(
@@ -95,6 +121,12 @@ fn append(
     let Some(records) = partition.records.filter(|records| !records.is_empty()) else {
         return Err(ErrorCode::InvalidRecord.into());
     };
+    if let Err(error) = check_produce_request(call.version(), &records) {
+        return Err(ProduceError { message: error.error_message(), ..ProduceError::from(error.error_code()) });
+    }
+    if !matches!(acks, ACKS_ALL | 0 | 1) {
+        return Err(ErrorCode::InvalidRequiredAcks.into());
+    }
     if is_internal_topic(&topic.name) {
         return Err(ErrorCode::InvalidTopicException.into());
     }

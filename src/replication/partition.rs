@@ -398,7 +398,9 @@ impl Partition {
     }
 
     fn has_min_isr(&self, log: &Log) -> bool {
-        self.leadership.load().isr.len() >= log.config().min_insync_replicas.max(1) as usize
+        let leadership = self.leadership.load();
+        let wanted = log.config().min_insync_replicas.max(1) as usize;
+        leadership.isr.len() >= wanted.min(leadership.replicas.len())
     }
 
     fn leader_log(&self, current_leader_epoch: LeaderEpoch) -> Result<Arc<Log>, ErrorCode> {

@@ -12,8 +12,8 @@ use crate::replication::fetch_session::{FetchKey, FetchPosition, FetchTopicKey};
 use crate::replication::{Isolation, Partition, ReadRequest};
 use crate::types::{BrokerId, ErrorCode, LeaderEpoch, Millis, TopicId};
 
-/// The isolation level of a consumer that reads only committed transactions.
-const READ_COMMITTED: i8 = 1;
+/// The id under which a log that moves to another directory follows its own broker; any other below 0 is a consumer's.
+const FUTURE_REPLICA: BrokerId = BrokerId(-3);
 
 /// One partition of a fetch: its names, and the replica that answers or the reason there is none.
 pub struct Target {
@@ -21,11 +21,34 @@ pub struct Target {
     pub topic_id: TopicId,
     pub partition: i32,
     position: FetchPosition,
+    is_known: bool,
     replica: Result<Arc<Partition>, ErrorCode>,
 }
 
-/// Finds the replica of each partition asked for.
-pub fn resolve(call: &Call<'_>, partitions: &[(FetchKey, FetchPosition)]) -> Vec<Target> {
+impl Target {
+    /// Whether there is such a partition.
+    pub fn is_known(&self) -> bool {
+        self.is_known
+    }
+}
+
+/// Finds the replica of each partition asked for. What does not exist is put last, as Kafka answers it: in the
+/// partitions too, which the session keeps in the order of the answer.
+pub fn resolve(call: &Call<'_>, partitions: &mut Vec<(FetchKey, FetchPosition)>) -> Vec<Target> {
+    let mut targets = find(call, partitions);
+    if !targets.iter().all(Target::is_known) {
+        let mut both: Vec<_> = targets.into_iter().zip(std::mem::take(partitions)).collect();
+        both.sort_by_key(|(target, _)| match &target.replica {
+            _ if target.is_known => 0,
+            Err(ErrorCode::UnknownTopicId) => 1,
+            _ => 2,
+        });
+        (targets, *partitions) = both.into_iter().unzip();
+    }
+    targets
+}
+
+fn find(call: &Call<'_>, partitions: &[(FetchKey, FetchPosition)]) -> Vec<Target> {
     let image = call.node.image();
     let find = |(key, position): &(FetchKey, FetchPosition)| {
         let (topic, name, topic_id, unknown) = match &key.topic {
@@ -34,12 +57,14 @@ pub fn resolve(call: &Call<'_>, partitions: &[(FetchKey, FetchPosition)]) -> Vec
             }
             FetchTopicKey::Id(id) => (image.topics.with_id(*id), Arc::from(""), *id, ErrorCode::UnknownTopicId),
         };
-        let replica = match topic {
-            None => Err(unknown),
-            Some(topic) if !topic.partitions.contains_key(&key.partition) => Err(ErrorCode::UnknownTopicOrPartition),
-            Some(topic) => call.node.partitions.find(topic.id, key.partition),
+        let (is_known, replica) = match topic {
+            None => (false, Err(unknown)),
+            Some(topic) if !topic.partitions.contains_key(&key.partition) => {
+                (false, Err(ErrorCode::UnknownTopicOrPartition))
+            }
+            Some(topic) => (true, call.node.partitions.find(topic.id, key.partition)),
         };
-        Target { name, topic_id, partition: key.partition, position: *position, replica }
+        Target { name, topic_id, partition: key.partition, position: *position, is_known, replica }
     };
     partitions.iter().map(find).collect()
 }
@@ -48,7 +73,8 @@ pub fn resolve(call: &Call<'_>, partitions: &[(FetchKey, FetchPosition)]) -> Vec
 pub struct Limits {
     max_wait: Millis,
     min_bytes: usize,
-    max_bytes: usize,
+    /// Below 0, nothing can be read: Kafka fails over it when there is something to read.
+    max_bytes: i32,
     isolation: Isolation,
     replica_id: BrokerId,
 }
@@ -63,15 +89,15 @@ impl FetchPlan<'_> {
     /// The limits of a request, within those of the broker.
     pub fn limits(call: &Call<'_>, request: &FetchRequest) -> Limits {
         let replica_id = super::replica_id(call, request);
-        let max_bytes = request.max_bytes.min(call.node.config.broker().fetch_max_bytes).max(0) as usize;
-        let isolation = match (replica_id == BrokerId::NONE, request.isolation_level) {
+        let max_bytes = request.max_bytes.min(call.node.config.broker().fetch_max_bytes);
+        let isolation = match (replica_id.0 < 0 && replica_id != FUTURE_REPLICA, request.isolation_level) {
             (false, _) => Isolation::LogEnd,
-            (true, READ_COMMITTED) => Isolation::ReadCommitted,
+            (true, super::READ_COMMITTED) => Isolation::ReadCommitted,
             (true, _) => Isolation::ReadUncommitted,
         };
         Limits {
             max_wait: Millis(request.max_wait_ms.into()),
-            min_bytes: (request.min_bytes.max(0) as usize).min(max_bytes),
+            min_bytes: request.min_bytes.min(max_bytes).max(0) as usize,
             max_bytes,
             isolation,
             replica_id,
@@ -82,7 +108,7 @@ impl FetchPlan<'_> {
     /// before the second read, so that no append falls between. A very large fetch does not wait while memory lacks.
     pub async fn run(&self, call: &Call<'_>) -> Vec<FetchedPartition> {
         let fetched = self.read(call);
-        if self.limits.max_wait.0 <= 0 || self.targets.is_empty() || self.is_enough(&fetched) {
+        if self.limits.max_wait.0 <= 0 || !self.targets.iter().any(Target::is_known) || self.is_enough(&fetched) {
             return fetched;
         }
         if !call.may_wait() {
@@ -105,7 +131,8 @@ impl FetchPlan<'_> {
     fn is_enough(&self, fetched: &[FetchedPartition]) -> bool {
         let bytes: usize = fetched.iter().map(FetchedPartition::records_len).sum();
         let settled = |partition: &FetchedPartition| !partition.error.is_none() || partition.diverging_epoch.is_some();
-        bytes >= self.limits.min_bytes || fetched.iter().any(settled)
+        let known = self.targets.iter().zip(fetched).filter(|(target, _)| target.is_known);
+        bytes >= self.limits.min_bytes || known.map(|(_, partition)| partition).any(settled)
     }
 
     fn read(&self, call: &Call<'_>) -> Vec<FetchedPartition> {
@@ -116,13 +143,13 @@ impl FetchPlan<'_> {
             let partition = self.read_one(call, target, left, min_one);
             let bytes = partition.records_len();
             min_one &= bytes == 0;
-            left = left.saturating_sub(bytes);
+            left = left.saturating_sub(i32::try_from(bytes).unwrap_or(i32::MAX)).max(0);
             fetched.push(partition);
         }
         fetched
     }
 
-    fn read_one(&self, call: &Call<'_>, target: &Target, left: usize, min_one: bool) -> FetchedPartition {
+    fn read_one(&self, call: &Call<'_>, target: &Target, left: i32, min_one: bool) -> FetchedPartition {
         let failed = |error| FetchedPartition::failed(target.partition, error_of_version(call, error));
         let replica = match &target.replica {
             Ok(replica) => replica,
@@ -135,25 +162,35 @@ impl FetchPlan<'_> {
         if let Err(error) = self.check_replica(call, target, replica) {
             return FetchedPartition { current_leader: leader_for(call, replica, error), ..failed(error) };
         }
+        let limit = left.min(target.position.max_bytes);
         let request = ReadRequest {
             fetch_offset: target.position.fetch_offset,
-            max_bytes: left.min(target.position.max_bytes.max(0) as usize),
-            min_one,
+            max_bytes: limit.max(0) as usize,
+            // Below 0, reading tells whether there would have been something.
+            min_one: min_one || limit < 0,
             isolation: self.limits.isolation,
             current_leader_epoch: target.position.current_leader_epoch,
             last_fetched_epoch: target.position.last_fetched_epoch,
         };
         match replica.read(request) {
             Err(error) => FetchedPartition { current_leader: leader_for(call, replica, error), ..failed(error) },
-            Ok(read) => FetchedPartition {
-                high_watermark: read.high_watermark,
-                last_stable_offset: read.last_stable_offset,
-                log_start_offset: read.log_start_offset,
-                diverging_epoch: read.diverging_epoch,
-                aborted_transactions: read.aborted_transactions,
-                records: read.records,
-                ..FetchedPartition::failed(target.partition, ErrorCode::None)
-            },
+            Ok(read) if limit < 0 && read.records.as_ref().is_some_and(|records| records.len > 0) => {
+                failed(ErrorCode::UnknownServerError)
+            }
+            Ok(read) => {
+                let is_empty = read.records.as_ref().is_none_or(|records| records.len == 0);
+                let left_out = limit > 0 && !min_one && target.position.fetch_offset < read.last_stable_offset;
+                FetchedPartition {
+                    high_watermark: read.high_watermark,
+                    last_stable_offset: read.last_stable_offset,
+                    log_start_offset: read.log_start_offset,
+                    diverging_epoch: read.diverging_epoch,
+                    // Where a batch did not fit, Kafka does not even tell that no transaction was aborted.
+                    aborted_transactions: read.aborted_transactions.filter(|_| !(is_empty && left_out)),
+                    records: read.records,
+                    ..FetchedPartition::failed(target.partition, ErrorCode::None)
+                }
+            }
         }
     }
 

@@ -38,6 +38,9 @@ impl Decoder {
 }
 
 fn decompress_frames(context: &mut DCtx<'static>, input: &[u8], out: &mut Output) -> Result<(), CompressionError> {
+    if input.is_empty() {
+        return Ok(()); // no frame is no data
+    }
     let mut from = InBuffer::around(input);
     loop {
         let room = out.room(1);
