@@ -24,6 +24,7 @@ SCENARIOS = {
     "codecs": [],
     "clients": [],
     "java-tools": ["java"],
+    "diff": ["jvm"],
     "groups": ["java", "confluent"],
     "files": ["java", "confluent", "kafka-clients"],
     "retention": ["java", "confluent"],

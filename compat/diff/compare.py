@@ -22,6 +22,8 @@ NAMED = {
 NEVER_NAMES = (None, "", 0, -1, ZERO_UUID)
 # Moments: equal, or both within the run.
 MOMENTS = {"Timestamp", "LogAppendTimeMs", "AppendTimeMs", "LastTimestamp", "LastFetchTimestamp", "LastCaughtUpTimestamp"}
+# What the machine, not the broker, decides at that moment; both must tell something.
+GAUGES = {"UsableBytes"}
 # Most of Kafka's arrays stand in the order of a hash table; in these the order tells something.
 ORDERED = {
     "DescribeTopicPartitions.Topics", "DescribeTopicPartitions.Topics.Partitions", "Fetch.Responses.Partitions.AbortedTransactions",
@@ -189,6 +191,8 @@ class Comparison:
                 self.found.append(Difference(path, jvm, ottla))
         elif item.name in MOMENTS:
             self.moment(path, jvm, ottla)
+        elif item.name in GAUGES:
+            self.equal(path, jvm > 0, ottla > 0)
         elif item.type == "records":
             self.records(path, batches.describe(jvm), batches.describe(ottla))
         elif item.type == "string" and isinstance(ottla, str):

@@ -140,7 +140,7 @@ class Pair:
         connections = self._connections(at, port)
         self._send(step, connections, client_id)
         answer = self.receive(step, connections)
-        if name in CHANGES_METADATA:
+        if name in CHANGES_METADATA and not (fields.get("validateOnly") or fields.get("ValidateOnly")) and succeeded(answer):
             self.settle()
         return answer
 
@@ -301,3 +301,11 @@ class Pair:
             raise RuntimeError(f"{name} to the {('JVM', 'Ottla')[side]} broker: {data}")
         at = 4 + (1 if api.answers_flexibly(version) else 0)
         return api.response.decode(version, data[at:])
+
+
+def succeeded(answer: dict | None) -> bool:
+    """Whether an answer tells of anything that was done."""
+    if answer is None:
+        return False
+    entries = [entry for rows in answer.values() if isinstance(rows, list) for entry in rows if isinstance(entry, dict)]
+    return any(map(succeeded, entries)) if entries else answer.get("ErrorCode", 0) == 0

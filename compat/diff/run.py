@@ -32,6 +32,8 @@ PROPERTIES = {
     "group.initial.rebalance.delay.ms": "10",
     "group.max.size": "4",
     "log.cleaner.backoff.ms": "600000",
+    # Records of any age stay.
+    "log.retention.ms": "-1",
 }
 RANDOM_REQUESTS, RANDOM_REQUESTS_QUICK = 1000, 300
 
@@ -147,7 +149,7 @@ def close(pair: Pair, problems: list[str], options, scripted: int, seconds: floa
     return 1 if problems or pair.findings else 0
 
 
-def short(value, limit=300) -> str:
+def short(value, limit=1000) -> str:
     text = repr(value)
     return text if len(text) <= limit else text[:limit] + " …"
 

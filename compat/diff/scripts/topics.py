@@ -78,8 +78,11 @@ def create(pair: Pair, version: int) -> None:
         "a broker's config": [topic(name + "c13", log_retention_hours="1")],
         "good and bad": [topic(name + "good"), topic(name + "bad", 0), topic(name + "plain"), topic("b d")],
     }
+    last = version == pair.latest("CreateTopics")
     for step, topics in steps.items():
         for validate in (True, False):
+            if pair.quick and not (last and validate or step in ("plain", "again", "partitions and replicas", "defaults", "an assignment", "good and bad")):
+                continue
             pair.step(step + (", validated only" if validate else ""))
             pair.call("CreateTopics", version, timeoutMs=10_000, validateOnly=validate, Topics=topics)
     pair.step("a config named twice")
@@ -98,7 +101,7 @@ def create(pair: Pair, version: int) -> None:
     pair.step("null assignments")
     pair.call("CreateTopics", version, timeoutMs=10_000, Topics=[topic(name + "null") | {"Assignments": None}])
     pair.step("what is there now")
-    pair.call("Metadata", Topics=[{"Name": name + end} for end in ("plain", "three", "defaults", "assigned", "dup", "good", "direct")])
+    pair.call("Metadata", Topics=[{"Name": name + end} for end in ("plain", "three", "defaults", "assigned", "good", "direct")])
 
 
 def grow(pair: Pair, version: int) -> None:
