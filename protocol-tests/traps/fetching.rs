@@ -169,3 +169,35 @@ fn trap_13_a_wake_up_below_min_bytes_does_not_answer() {
         assert_eq!(bytes, 4 * records.len(), "answered early in round {round}");
     }
 }
+
+/// The answer to a fetch that must not wait.
+fn fetch_at_once(client: &mut Client, fetch: Fetch) -> usize {
+    let began = Instant::now();
+    let answer = client.fetch(&Fetch { max_wait_ms: 20_000, ..fetch });
+    assert!(began.elapsed() < Duration::from_secs(10), "it waited");
+    assert_eq!(error(answer.error_code), ErrorCode::None);
+    answer.records.expect("never null").len()
+}
+
+#[test]
+fn records_behind_the_limit_of_a_fetch_are_not_waited_for() {
+    let broker = Broker::start(&[]);
+    let mut client = broker.client();
+    client.create_topic("t", 1, &[]);
+    client.append_many("t", 4, &batch_of(10_000));
+    // Three batches are the most that fit, and they are fewer bytes than asked for.
+    let fetch = Fetch { partition_max_bytes: 35_000, min_bytes: 32_000, ..Fetch::new("t", 0) };
+    assert_eq!(fetch_at_once(&mut client, fetch.clone()), 30_000);
+    let fetch = Fetch { partition_max_bytes: 1 << 20, max_bytes: 35_000, ..fetch };
+    assert_eq!(fetch_at_once(&mut client, fetch), 30_000);
+}
+
+#[test]
+fn records_in_a_later_segment_are_not_waited_for() {
+    let broker = Broker::start(&[]);
+    let mut client = broker.client();
+    client.create_topic("t", 1, &[SMALL_SEGMENTS]);
+    client.append_many("t", 4, &batch_of(300_000));
+    // Three batches are in the first segment, and more than them is asked for.
+    assert_eq!(fetch_at_once(&mut client, Fetch { min_bytes: 1_000_000, ..Fetch::new("t", 0) }), 900_000);
+}

@@ -20,6 +20,16 @@ pub struct LogRead {
     pub range: Option<FileRange>,
     /// The base offset of the first batch, which may lie before the offset asked for.
     pub first_batch_base: Offset,
+    /// Bytes from the first batch to the upper bound, or to the end of its segment; the budget does not count.
+    pub available: usize,
+    /// Whether there is more below the upper bound in a later segment, which takes another read.
+    pub continues: bool,
+}
+
+impl LogRead {
+    fn nothing(at: Offset) -> LogRead {
+        LogRead { range: None, first_batch_base: at, available: 0, continues: false }
+    }
 }
 
 /// A record found by its time.
@@ -39,20 +49,25 @@ impl Log {
         self.check_range(offset, end)?;
         let upper = upper.min(end);
         if offset >= upper {
-            return Ok(LogRead { range: None, first_batch_base: offset });
+            return Ok(LogRead::nothing(offset));
         }
         let segments = self.segments.load_full();
         let holder = segments.partition_point(|segment| segment.base() <= offset).saturating_sub(1);
-        for segment in &segments[holder..] {
+        for (index, segment) in segments.iter().enumerate().skip(holder) {
             if segment.base() >= upper {
                 break;
             }
             let found = segment.read(offset, max_bytes, upper, min_one);
             let Some(slice) = self.settle(offset, found)? else { continue };
             let range = FileRange { file: slice.file, position: slice.position, len: slice.len };
-            return Ok(LogRead { range: (slice.len > 0).then_some(range), first_batch_base: slice.first_base });
+            return Ok(LogRead {
+                range: (slice.len > 0).then_some(range),
+                first_batch_base: slice.first_base,
+                available: slice.available,
+                continues: segments.get(index + 1).is_some_and(|next| next.base() < upper),
+            });
         }
-        Ok(LogRead { range: None, first_batch_base: offset })
+        Ok(LogRead::nothing(offset))
     }
 
     /// The first record that is not before `timestamp`.

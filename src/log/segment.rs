@@ -48,6 +48,8 @@ pub struct Slice {
     pub len: usize,
     /// The base offset of the first batch.
     pub first_base: Offset,
+    /// Bytes from `position` to the upper bound, or to the segment's end.
+    pub available: usize,
 }
 
 /// A segment of a log.
@@ -311,7 +313,7 @@ impl Segment {
             _ => 0,
         };
         let first_base = Offset(first.header.base_offset.0);
-        Ok(Some(Slice { file: self.file()?, position: first.position, len, first_base }))
+        Ok(Some(Slice { file: self.file()?, position: first.position, len, first_base, available }))
     }
 
     /// The largest length of whole batches from `first` within `max_bytes`.

@@ -64,6 +64,10 @@ pub struct Read {
     pub diverging_epoch: Option<(LeaderEpoch, Offset)>,
     pub aborted_transactions: Option<Vec<(ProducerId, Offset)>>,
     pub records: Option<FileRange>,
+    /// Bytes that could be read from here, were there no limits; those of one segment.
+    pub available: usize,
+    /// Whether later segments hold more that the reader may see.
+    pub continues: bool,
 }
 
 /// Records that a client produces to one partition.
@@ -273,6 +277,8 @@ impl Partition {
             diverging_epoch: None,
             aborted_transactions: None,
             records: None,
+            available: 0,
+            continues: false,
         };
         if request.last_fetched_epoch != LeaderEpoch::NONE {
             read.diverging_epoch = diverging_epoch(&log, &request)?;
@@ -286,7 +292,8 @@ impl Partition {
             Isolation::ReadCommitted => last_stable_offset,
         };
         let found = log.read(request.fetch_offset, request.max_bytes, upper, request.min_one);
-        read.records = found.map_err(|error| self.disk_error(&error))?.range;
+        let found = found.map_err(|error| self.disk_error(&error))?;
+        (read.records, read.available, read.continues) = (found.range, found.available, found.continues);
         if request.isolation == Isolation::ReadCommitted {
             let aborted =
                 log.aborted_transactions(request.fetch_offset, upper).map_err(|error| self.disk_error(&error))?;

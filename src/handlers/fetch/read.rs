@@ -128,9 +128,12 @@ impl FetchPlan<'_> {
         }
     }
 
+    /// Records that wait behind a limit count too: they are there, and no waiting makes this answer longer.
     fn is_enough(&self, fetched: &[FetchedPartition]) -> bool {
-        let bytes: usize = fetched.iter().map(FetchedPartition::records_len).sum();
-        let settled = |partition: &FetchedPartition| !partition.error.is_none() || partition.diverging_epoch.is_some();
+        let bytes: usize = fetched.iter().map(|partition| partition.records_len().max(partition.available)).sum();
+        let settled = |partition: &FetchedPartition| {
+            !partition.error.is_none() || partition.diverging_epoch.is_some() || partition.continues
+        };
         let known = self.targets.iter().zip(fetched).filter(|(target, _)| target.is_known);
         bytes >= self.limits.min_bytes || known.map(|(_, partition)| partition).any(settled)
     }
@@ -188,6 +191,8 @@ impl FetchPlan<'_> {
                     // Where a batch did not fit, Kafka does not even tell that no transaction was aborted.
                     aborted_transactions: read.aborted_transactions.filter(|_| !(is_empty && left_out)),
                     records: read.records,
+                    available: read.available.min(target.position.max_bytes.max(0) as usize),
+                    continues: read.continues,
                     ..FetchedPartition::failed(target.partition, ErrorCode::None)
                 }
             }

@@ -24,6 +24,10 @@ pub struct FetchedPartition {
     pub aborted_transactions: Option<Vec<(ProducerId, Offset)>>,
     pub preferred_read_replica: BrokerId,
     pub records: Option<FileRange>,
+    /// Bytes that could be fetched, were there no limit but that of the partition.
+    pub available: usize,
+    /// Whether the partition holds more that only another fetch can have, from a later segment.
+    pub continues: bool,
 }
 
 impl FetchedPartition {
@@ -40,6 +44,8 @@ impl FetchedPartition {
             aborted_transactions: None,
             preferred_read_replica: BrokerId::NONE,
             records: None,
+            available: 0,
+            continues: false,
         }
     }
 
