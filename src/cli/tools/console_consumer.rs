@@ -186,14 +186,18 @@ impl Plan {
             match polled {
                 Ok(0) => {}
                 Ok(_) => last = Instant::now(),
-                Err(error) => return Ok(told(&error.as_throwable())),
+                Err(error) => {
+                    told(&error.as_throwable());
+                    return Ok(());
+                }
             }
             if out.flush().is_err() || broken {
                 eprintln!("Unable to write to standard out, closing consumer.");
                 return Ok(());
             }
             if self.timeout.is_some_and(|timeout| last.elapsed() > timeout) {
-                return Ok(told("org.apache.kafka.common.errors.TimeoutException"));
+                told("org.apache.kafka.common.errors.TimeoutException");
+                return Ok(());
             }
         }
         Ok(())
