@@ -221,8 +221,12 @@ pub fn describe_configs(
     names: &[&str],
     synonyms: bool,
 ) -> Result<Vec<DescribeConfigsResult>, ClientError> {
-    let resource =
-        |name: &&str| DescribeConfigsResource::default().with_resource_type(kind).with_resource_name(text(name));
+    let resource = |name: &&str| {
+        DescribeConfigsResource::default()
+            .with_resource_type(kind)
+            .with_resource_name(text(name))
+            .with_configuration_keys(None)
+    };
     let request = DescribeConfigsRequest::default()
         .with_resources(names.iter().map(resource).collect())
         .with_include_synonyms(synonyms);

@@ -70,7 +70,7 @@ fn described(client: &mut Client, entities: &Entities) -> Result<Vec<DescribedEn
         return Err(Failed::Wrong("More entity names specified than entity types".to_owned()));
     }
     let component = |(at, kind): (usize, &String)| {
-        let component = ComponentData::default().with_entity_type(text(wire_type(kind)));
+        let component = ComponentData::default().with_entity_type(text(wire_type(kind))).with_match(None);
         match entities.names.get(at).map(String::as_str) {
             Some("") => component.with_match_type(MATCH_DEFAULT),
             Some(name) => component.with_match_type(MATCH_EXACT).with_match(Some(text(name))),

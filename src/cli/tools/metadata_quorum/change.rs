@@ -29,6 +29,7 @@ pub(super) fn add(
             Listener::default().with_name(text(name)).with_host(text(host)).with_port(*port)
         };
         let request = AddRaftVoterRequest::default()
+            .with_cluster_id(None)
             .with_voter_id(id)
             .with_voter_directory_id(directory.into())
             .with_listeners(endpoints.iter().map(listener).collect())
@@ -57,7 +58,10 @@ pub(super) fn remove(
     let directory = super::super::admin::parse_uuid(directory)
         .map_err(|reason| Stop::Message(format!("Failed to parse --controller-directory-id: {reason}")))?;
     if !dry_run {
-        let request = RemoveRaftVoterRequest::default().with_voter_id(id).with_voter_directory_id(directory.into());
+        let request = RemoveRaftVoterRequest::default()
+            .with_cluster_id(None)
+            .with_voter_id(id)
+            .with_voter_directory_id(directory.into());
         let answer = client
             .call(Target::Any, "removeRaftVoter", &request, |answer| answer.error_code)
             .and_then(|answer| ClientError::from_wire(answer.error_code, answer.error_message.as_deref()));
