@@ -154,6 +154,10 @@ class World:
             del entry["Ops"][1:]  # of several wrong ones Kafka tells the first of a hash table
         return fields
 
+    def fix_UpdateFeatures(self, fields: dict, version: int) -> dict:
+        # Of several that are refused Kafka names the one that its hash map has first.
+        return {**fields, "FeatureUpdates": fields["FeatureUpdates"][:1]}
+
     def fix_CreateTopics(self, fields: dict, version: int) -> dict:
         """Of several wrong configs Kafka tells the first of a hash table."""
         for topic in fields["Topics"]:

@@ -70,6 +70,9 @@ impl Controller {
         if *level > current && *upgrade_type != UPGRADE {
             return refuse("Can't downgrade to a newer version.".to_owned());
         }
+        if Feature::named(name).is_none() {
+            return refuse(format!("Feature {name} not found."));
+        }
         if *level == current {
             return Ok(Vec::new());
         }
