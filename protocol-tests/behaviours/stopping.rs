@@ -12,7 +12,7 @@ use ottla::protocol::messages::{DescribeGroupsRequest, GroupId, JoinGroupRequest
 use ottla::types::ErrorCode;
 use rustix::fs::{FlockOperation, fcntl_lock};
 
-use crate::support::{Broker, Client, Directory, Fetch, batch, error, eventually, records_in, refused};
+use crate::support::{Broker, Client, Directory, batch, error, eventually, refused};
 
 const RECORDS: usize = 3;
 const BATCHES_MAX: usize = 20_000;
@@ -56,22 +56,6 @@ fn produce_until_the_end(broker: &Broker, connection: usize, answered: &AtomicI3
     })
 }
 
-/// The values of a partition, in order.
-fn values(client: &mut Client, partition: i32) -> Vec<Vec<u8>> {
-    let (mut fetch, mut values) = (Fetch { partitions: vec![partition], ..Fetch::new("t", 0) }, Vec::new());
-    let end = client.list_offset("t", partition, -1).offset;
-    while fetch.offset < end {
-        let answer = client.fetch(&fetch);
-        assert_eq!(error(answer.error_code), ErrorCode::None);
-        for record in records_in(&answer.records.expect("never null")) {
-            assert_eq!(record.offset, fetch.offset);
-            values.push(record.value);
-            fetch.offset += 1;
-        }
-    }
-    values
-}
-
 #[test]
 fn sigterm_during_produces_keeps_what_was_answered_and_nothing_in_part() {
     let mut broker = Broker::start(&[]);
@@ -90,7 +74,7 @@ fn sigterm_during_produces_keeps_what_was_answered_and_nothing_in_part() {
     broker.launch();
     let mut client = broker.client();
     for (connection, offsets) in kept.iter().enumerate() {
-        let values = values(&mut client, connection as i32);
+        let values = client.values("t", connection as i32);
         assert!(offsets.iter().copied().eq((0..offsets.len()).map(|n| (n * RECORDS) as i64)));
         assert!(values.len() >= offsets.len() * RECORDS, "what was accepted is gone");
         // What was accepted while the connection broke may be there as well, each batch whole.

@@ -22,7 +22,7 @@ use ottla::protocol::messages::{
 };
 use ottla::types::ErrorCode;
 
-use super::{Client, error};
+use super::{Client, error, records_in};
 
 const EARLIEST: i64 = -2;
 const LATEST: i64 = -1;
@@ -205,6 +205,22 @@ impl Client {
 
     pub fn end_offset(&mut self, topic: &str) -> i64 {
         self.list_offset(topic, 0, LATEST).offset
+    }
+
+    /// The value of every record of a partition, in order; their offsets have no gap.
+    pub fn values(&mut self, topic: &str, partition: i32) -> Vec<Vec<u8>> {
+        let (mut fetch, mut values) = (Fetch { partitions: vec![partition], ..Fetch::new(topic, 0) }, Vec::new());
+        let end = self.list_offset(topic, partition, LATEST).offset;
+        while fetch.offset < end {
+            let answer = self.fetch(&fetch);
+            assert_eq!(error(answer.error_code), ErrorCode::None);
+            for record in records_in(&answer.records.expect("never null")) {
+                assert_eq!(record.offset, fetch.offset);
+                values.push(record.value);
+                fetch.offset += 1;
+            }
+        }
+        values
     }
 
     /// Asks who coordinates a group, which makes the coordinator usable at once.

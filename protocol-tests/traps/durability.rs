@@ -15,26 +15,10 @@ use ottla::protocol::wire::put_unsigned_varint;
 use ottla::types::{ErrorCode, Millis};
 
 use crate::support::{
-    Broker, Client, Directory, Fetch, batch, batch_at, error, eventually, now_ms, records_in, refused, topic_name,
-    value_of_len,
+    Broker, Client, Directory, batch, batch_at, error, eventually, now_ms, refused, topic_name, value_of_len,
 };
 
 const MARKER: &str = ".kafka_cleanshutdown";
-
-/// Every value of a partition, in order.
-fn read_all(client: &mut Client, topic: &str) -> Vec<Vec<u8>> {
-    let (end, mut fetch, mut values) = (client.end_offset(topic), Fetch::new(topic, 0), Vec::new());
-    while fetch.offset < end {
-        let answer = client.fetch(&fetch);
-        assert_eq!(error(answer.error_code), ErrorCode::None);
-        for record in records_in(&answer.records.expect("never null")) {
-            assert_eq!(record.offset, fetch.offset);
-            values.push(record.value);
-            fetch.offset += 1;
-        }
-    }
-    values
-}
 
 #[test]
 fn trap_07_a_record_larger_than_every_buffer_is_recovered() {
@@ -50,7 +34,7 @@ fn trap_07_a_record_larger_than_every_buffer_is_recovered() {
         broker.launch();
         let mut client = broker.client();
         assert_eq!(client.end_offset("t"), 4);
-        assert!(read_all(&mut client, "t") == values, "a value came back changed");
+        assert!(client.values("t", 0) == values, "a value came back changed");
     }
     assert_eq!(broker.client().append("t", 0, batch(&[b"goes on"])), 4);
 }
