@@ -11,3 +11,6 @@ pub use partition::{
 };
 pub use partitions::Partitions;
 pub use waiters::Waiters;
+
+#[cfg(test)]
+mod tests;

@@ -198,12 +198,12 @@ impl Partition {
 
     /// Appends a client's records.
     pub fn produce(&self, produced: ProduceRecords) -> Result<LogAppendInfo, ProduceError> {
-        let log = self.leader_log(LeaderEpoch::NONE).map_err(|code| self.refuse(code))?;
-        if produced.all_acks && !self.has_min_isr(&log) {
+        let Replica { log, leadership } = &self.replica(LeaderEpoch::NONE, true).map_err(|code| self.refuse(code))?;
+        if produced.all_acks && !has_min_isr(log, leadership) {
             return Err(ErrorCode::NotEnoughReplicas.into());
         }
         let (origin, version) = (AppendOrigin::Client, Some(produced.version));
-        let validated = self.validate(&log, produced.records, origin, version, produced.now);
+        let validated = self.validate(log, leadership.leader_epoch, produced.records, origin, version, produced.now);
         let validated = validated.map_err(|error| ProduceError {
             code: error.error_code(),
             message: error.error_message(),
@@ -211,7 +211,7 @@ impl Partition {
             log_start_offset: if error.tells_log_start_offset() { log.log_start_offset() } else { Offset::NONE },
             current_leader: None,
         })?;
-        self.append(&log, validated, origin).map_err(|error| {
+        self.append(log, leadership.leader_epoch, validated, origin).map_err(|error| {
             // What the producer did wrong is told with where the log starts, what went wrong here is not.
             let log_start_offset = match error {
                 LogError::Producer(_) => log.log_start_offset(),
@@ -223,21 +223,21 @@ impl Partition {
 
     /// Appends one batch that the coordinator of an internal topic built. Answers the offset of its last record.
     pub fn append_as_coordinator(&self, batch: Bytes, now: Millis) -> Result<Offset, CoordinatorAppendError> {
-        let log = self.leader_log(LeaderEpoch::NONE).map_err(|_| CoordinatorAppendError::NotLeader)?;
-        if !self.has_min_isr(&log) {
+        let Replica { log, leadership } =
+            &self.replica(LeaderEpoch::NONE, true).map_err(|_| CoordinatorAppendError::NotLeader)?;
+        if !has_min_isr(log, leadership) {
             return Err(CoordinatorAppendError::NotEnoughReplicas);
         }
         let size = batch.len();
+        let (epoch, origin) = (leadership.leader_epoch, AppendOrigin::Coordinator);
         let validated =
-            self.validate(&log, batch, AppendOrigin::Coordinator, None, now).map_err(|error| {
-                match error.error_code() {
-                    ErrorCode::MessageTooLarge | ErrorCode::RecordListTooLarge => {
-                        CoordinatorAppendError::TooLarge { size, max: log.config().max_message_bytes as usize }
-                    }
-                    _ => CoordinatorAppendError::Refused(error.to_string()),
+            self.validate(log, epoch, batch, origin, None, now).map_err(|error| match error.error_code() {
+                ErrorCode::MessageTooLarge | ErrorCode::RecordListTooLarge => {
+                    CoordinatorAppendError::TooLarge { size, max: log.config().max_message_bytes as usize }
                 }
+                _ => CoordinatorAppendError::Refused(error.to_string()),
             })?;
-        let info = self.append(&log, validated, AppendOrigin::Coordinator)?;
+        let info = self.append(log, epoch, validated, origin)?;
         Ok(info.last_offset)
     }
 
@@ -266,7 +266,7 @@ impl Partition {
 
     /// Reads whole batches.
     pub fn read(&self, request: ReadRequest) -> Result<Read, ErrorCode> {
-        let log = self.leader_log(request.current_leader_epoch)?;
+        let log = self.replica(request.current_leader_epoch, true)?.log;
         let high_watermark = log.high_watermark();
         let last_stable_offset = log.last_stable_offset(high_watermark);
         let log_start_offset = log.log_start_offset();
@@ -310,7 +310,7 @@ impl Partition {
         current_leader_epoch: LeaderEpoch,
         from_leader: bool,
     ) -> Result<Option<OffsetOfTime>, ErrorCode> {
-        let log = self.log_at_epoch(current_leader_epoch, from_leader)?;
+        let Replica { log, leadership } = self.replica(current_leader_epoch, from_leader)?;
         let upper = match isolation {
             Isolation::LogEnd => log.end_offset(),
             Isolation::ReadUncommitted => log.high_watermark(),
@@ -318,7 +318,7 @@ impl Partition {
         };
         let named = |offset, leader_epoch| Some(OffsetOfTime { timestamp: Millis(-1), offset, leader_epoch });
         let by_time = match query {
-            OffsetQuery::Latest => return Ok(named(upper, self.leadership.load().leader_epoch)),
+            OffsetQuery::Latest => return Ok(named(upper, leadership.leader_epoch)),
             OffsetQuery::Earliest => {
                 return Ok(named(log.log_start_offset(), log.earliest_epoch().unwrap_or(LeaderEpoch::NONE)));
             }
@@ -340,12 +340,12 @@ impl Partition {
         epoch: LeaderEpoch,
         current_leader_epoch: LeaderEpoch,
     ) -> Result<(LeaderEpoch, Offset), ErrorCode> {
-        Ok(self.leader_log(current_leader_epoch)?.end_offset_for_epoch(epoch))
+        Ok(self.replica(current_leader_epoch, true)?.log.end_offset_for_epoch(epoch))
     }
 
     /// Moves the log's start to `before`, or to the high watermark if that is -1. Answers the low watermark.
     pub fn delete_records(&self, before: Offset) -> Result<Offset, ErrorCode> {
-        let log = self.leader_log(LeaderEpoch::NONE)?;
+        let log = self.replica(LeaderEpoch::NONE, true)?.log;
         let policy = log.config().cleanup_policy;
         if policy.compact && !policy.delete {
             return Err(ErrorCode::PolicyViolation);
@@ -364,25 +364,26 @@ impl Partition {
     fn validate(
         &self,
         log: &Log,
+        leader_epoch: LeaderEpoch,
         records: Bytes,
         origin: AppendOrigin,
         produce_version: Option<i16>,
         now: Millis,
     ) -> Result<ValidatedBatches, append::AppendError> {
         let topic = TopicRules::from(&*log.config());
-        let rules = AppendRules {
-            partition: &self.topic_partition,
-            topic: &topic,
-            origin,
-            now,
-            leader_epoch: self.leadership.load().leader_epoch,
-            produce_version,
-        };
+        let rules =
+            AppendRules { partition: &self.topic_partition, topic: &topic, origin, now, leader_epoch, produce_version };
         Decompressor::on_this_thread(|decompressor| append::validate(records, &rules, decompressor))
     }
 
-    fn append(&self, log: &Log, batches: ValidatedBatches, origin: AppendOrigin) -> Result<LogAppendInfo, LogError> {
-        let info = log.append(batches, self.leadership.load().leader_epoch, origin)?;
+    fn append(
+        &self,
+        log: &Log,
+        leader_epoch: LeaderEpoch,
+        batches: ValidatedBatches,
+        origin: AppendOrigin,
+    ) -> Result<LogAppendInfo, LogError> {
+        let info = log.append(batches, leader_epoch, origin)?;
         self.advance_high_watermark(log);
         Ok(info)
     }
@@ -404,22 +405,12 @@ impl Partition {
         }
     }
 
-    fn has_min_isr(&self, log: &Log) -> bool {
-        let leadership = self.leadership.load();
-        let wanted = log.config().min_insync_replicas.max(1) as usize;
-        leadership.isr.len() >= wanted.min(leadership.replicas.len())
-    }
-
-    fn leader_log(&self, current_leader_epoch: LeaderEpoch) -> Result<Arc<Log>, ErrorCode> {
-        self.log_at_epoch(current_leader_epoch, true)
-    }
-
-    /// The log, if the caller's epoch is this partition's, and this broker leads where it has to.
-    fn log_at_epoch(&self, current: LeaderEpoch, from_leader: bool) -> Result<Arc<Log>, ErrorCode> {
+    /// What this broker keeps, if the caller's epoch is this partition's, and this broker leads where it has to.
+    fn replica(&self, current: LeaderEpoch, from_leader: bool) -> Result<Replica, ErrorCode> {
         if self.is_deleted.load(Ordering::Acquire) {
             return Err(ErrorCode::UnknownTopicOrPartition);
         }
-        let leadership = self.leadership.load();
+        let leadership = self.leadership.load_full();
         if current != LeaderEpoch::NONE && current < leadership.leader_epoch {
             return Err(ErrorCode::FencedLeaderEpoch);
         }
@@ -431,7 +422,7 @@ impl Partition {
         }
         let log = self.log.load_full();
         log.ensure_online().map_err(|error| error.code())?;
-        Ok(log)
+        Ok(Replica { log, leadership })
     }
 
     fn disk_error(&self, error: &LogError) -> ErrorCode {
@@ -460,6 +451,18 @@ pub enum CoordinatorAppendError {
     Refused(String),
     #[error(transparent)]
     Log(#[from] LogError),
+}
+
+/// A log and the leadership it was found under: what one request asks is decided by one state of the metadata log, also
+/// while the next one is being taken over.
+struct Replica {
+    log: Arc<Log>,
+    leadership: Arc<Leadership>,
+}
+
+fn has_min_isr(log: &Log, leadership: &Leadership) -> bool {
+    let wanted = log.config().min_insync_replicas.max(1) as usize;
+    leadership.isr.len() >= wanted.min(leadership.replicas.len())
 }
 
 /// Where the reader's log left this one, if it did (KIP-595).

@@ -1,0 +1,74 @@
+//! A partition between two states of the metadata log.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::*;
+use crate::config::{ConfigStore, load};
+use crate::log::producer_state::ProducerRules;
+use crate::log::{Log, LogContext, LogOptions};
+use crate::protocol::batch::BatchBuilder;
+use crate::types::{BrokerId, Clock, ErrorCode, LeaderEpoch, Millis, Offset, PartitionEpoch, TopicId, TopicPartition};
+
+const ROUNDS: usize = 20_000;
+
+fn log(root: &std::path::Path) -> Arc<Log> {
+    let dir = root.join("t-0");
+    std::fs::create_dir(&dir).unwrap();
+    let loaded = load(None, &[], &|_: &str| None).unwrap();
+    let options = LogOptions {
+        partition: TopicPartition::new("t", 0),
+        dir,
+        config: Arc::new(ConfigStore::new(loaded.broker).topic_config(&BTreeMap::new())),
+        clean: false,
+        recovery_point: Offset::ZERO,
+        log_start: Offset::ZERO,
+        high_watermark: Offset::ZERO,
+    };
+    let clock = Clock::Manual(Arc::new(AtomicI64::new(1_000_000)));
+    Log::open(&options, LogContext::new(8, clock, ProducerRules::default())).unwrap()
+}
+
+/// A controlled shutdown takes the leader and, with eligible leader replicas (KIP-966), the last in-sync replica in one
+/// record. A produce is either before or after it.
+#[test]
+fn a_produce_sees_one_leadership() {
+    let root = tempfile::tempdir().unwrap();
+    let this_broker = BrokerId(1);
+    let leading = Leadership {
+        leader: this_broker,
+        leader_epoch: LeaderEpoch(0),
+        partition_epoch: PartitionEpoch(0),
+        replicas: vec![this_broker],
+        isr: vec![this_broker],
+    };
+    let left = Leadership { leader: BrokerId(-1), isr: Vec::new(), ..leading.clone() };
+    let partition = Partition::new(this_broker, TopicId::ONE, log(root.path()), leading.clone());
+    let mut builder = BatchBuilder::new(Offset::ZERO);
+    builder.append(Millis(1_000_000), None, Some(b"v"), &[]);
+    let records: Bytes = builder.build();
+    let done = AtomicBool::new(false);
+    let mut refused = 0;
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !done.load(Ordering::Relaxed) {
+                partition.lead(left.clone());
+                partition.lead(leading.clone());
+            }
+        });
+        for _ in 0..ROUNDS {
+            let produced = ProduceRecords { records: records.clone(), all_acks: true, version: 12, now: Millis(1) };
+            if let Err(error) = partition.produce(produced) {
+                done.fetch_or(error.code != ErrorCode::NotLeaderOrFollower, Ordering::Relaxed);
+                assert_eq!(error.code, ErrorCode::NotLeaderOrFollower);
+                refused += 1;
+            }
+        }
+        done.store(true, Ordering::Relaxed);
+    });
+    assert!(refused > 0, "the leadership never changed in between");
+}
