@@ -273,6 +273,7 @@ fn expensive(len: usize) -> impl Iterator<Item = (Vec<u8>, String)> {
 #[test]
 fn malformed_frames_cost_at_most_their_length_and_a_mebibyte() {
     const LEN: usize = 1 << 20;
+    const TRIES: usize = 5;
     let broker = Broker::start(&[]);
     let peak_of = |content: &[u8]| {
         // From here on, the peak is counted anew.
@@ -289,12 +290,14 @@ fn malformed_frames_cost_at_most_their_length_and_a_mebibyte() {
     }
     let mut refused = 0;
     for (content, what) in expensive(LEN) {
-        // The first time, it may be the program's own pages that are new.
-        let (_, first) = peak_of(&content);
-        let (answered, second) = peak_of(&content);
-        let peak = first.min(second);
+        let limit = (content.len() + (1 << 20)) as u64;
+        // The broker's other threads may take pages meanwhile, and new ones of its own program count: what a frame
+        // costs, it costs each time.
+        let mut tries = (0..TRIES).map(|_| peak_of(&content));
+        let fits = |(answered, peak): &(bool, u64)| *answered || *peak <= limit;
+        let fitting = tries.find(fits);
+        let Some((answered, _)) = fitting else { panic!("{what} costs more than {limit} bytes") };
         refused += usize::from(!answered);
-        assert!(answered || peak <= (content.len() + (1 << 20)) as u64, "{what} costs {peak} bytes");
     }
     assert!(refused > 100, "only {refused} were refused");
 }

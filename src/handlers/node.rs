@@ -10,14 +10,14 @@ use crate::controller::ControllerHandle;
 use crate::coordinator::group::{Client, Groups};
 use crate::log::LogDirs;
 use crate::logging::LogLevels;
-use crate::metadata::MetadataImage;
+use crate::metadata::{MetadataImage, TopicImage};
 use crate::metrics::Metrics;
 use crate::network::{Charge, ConnectionInfo, RequestBudget};
 use crate::protocol::frame::RequestHeader;
 use crate::quorum::Quorum;
-use crate::replication::Partitions;
 use crate::replication::fetch_session::FetchSessions;
-use crate::types::{BrokerEpoch, BrokerId, Clock};
+use crate::replication::{Partition, Partitions};
+use crate::types::{BrokerEpoch, BrokerId, Clock, ErrorCode};
 
 /// A node: its identity, and the owners of its state.
 pub struct Node {
@@ -43,6 +43,18 @@ impl Node {
     /// The metadata as this node serves it.
     pub fn image(&self) -> Arc<MetadataImage> {
         self.image.load_full()
+    }
+
+    /// The replica that this node keeps of a partition. Where it keeps none of those that it should keep, the topic is
+    /// being deleted, and the image it was found in is the one before.
+    pub fn replica(&self, topic: &TopicImage, index: i32) -> Result<Arc<Partition>, ErrorCode> {
+        let registration = topic.partitions.get(&index).ok_or(ErrorCode::UnknownTopicOrPartition)?;
+        match self.partitions.find(topic.id, index) {
+            Err(ErrorCode::NotLeaderOrFollower) if registration.replicas.contains(&self.broker_id) => {
+                Err(ErrorCode::UnknownTopicOrPartition)
+            }
+            found => found,
+        }
     }
 
     /// The epoch of this broker's registration; -1 before it is registered.

@@ -115,7 +115,8 @@ fn append(
     partition: PartitionProduceData,
     acks: i16,
 ) -> Result<(Arc<Partition>, LogAppendInfo), ProduceError> {
-    if !topic.partitions.contains_key(&partition.index) {
+    let replica = call.node.replica(topic, partition.index);
+    if let Err(ErrorCode::UnknownTopicOrPartition) = replica {
         return Err(ErrorCode::UnknownTopicOrPartition.into());
     }
     let Some(records) = partition.records.filter(|records| !records.is_empty()) else {
@@ -130,13 +131,13 @@ fn append(
     if is_internal_topic(&topic.name) {
         return Err(ErrorCode::InvalidTopicException.into());
     }
-    let replica = call.node.partitions.find(topic.id, partition.index)?;
     let produced = ProduceRecords {
         records,
         all_acks: acks == ACKS_ALL,
         version: call.version(),
         now: call.node.clock.wall(),
     };
+    let replica = replica?;
     let appended = replica.produce(produced)?;
     Ok((replica, appended))
 }

@@ -59,10 +59,7 @@ fn find(call: &Call<'_>, partitions: &[(FetchKey, FetchPosition)]) -> Vec<Target
         };
         let (is_known, replica) = match topic {
             None => (false, Err(unknown)),
-            Some(topic) if !topic.partitions.contains_key(&key.partition) => {
-                (false, Err(ErrorCode::UnknownTopicOrPartition))
-            }
-            Some(topic) => (true, call.node.partitions.find(topic.id, key.partition)),
+            Some(topic) => (topic.partitions.contains_key(&key.partition), call.node.replica(topic, key.partition)),
         };
         Target { name, topic_id, partition: key.partition, position: *position, is_known, replica }
     };
