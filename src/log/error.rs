@@ -75,6 +75,11 @@ impl LogError {
         }
     }
 
+    /// Whether there is nothing of that name.
+    pub fn is_not_found(&self) -> bool {
+        matches!(self, LogError::Io { source, .. } if source.kind() == io::ErrorKind::NotFound)
+    }
+
     /// Whether the disk, and not one partition's content, is to blame.
     pub fn is_disk_failure(&self) -> bool {
         matches!(self, LogError::Io { .. })

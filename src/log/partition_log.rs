@@ -4,7 +4,7 @@
 
 use std::collections::hash_map::DefaultHasher;
 use std::hash::{Hash, Hasher};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, RwLock, Weak};
 
@@ -303,9 +303,7 @@ impl Log {
             }
         }
         if self.files_changed.swap(false, Ordering::AcqRel) {
-            let dir = self.dir();
-            self.guard(snapshots::sync_latest(&dir))?;
-            self.guard(disk::sync_dir(&dir))?;
+            self.in_dir(|dir| snapshots::sync_latest(dir).and_then(|()| disk::sync_dir(dir)))?;
         }
         self.recovery_point.fetch_max(up_to.0, Ordering::AcqRel);
         self.last_flush.store(self.context.clock.wall().0, Ordering::Release);
@@ -399,14 +397,15 @@ impl Log {
     /// Makes the topic id durable, and the names that lead to it.
     pub fn sync_metadata(&self) -> Result<(), LogError> {
         if !self.metadata_synced.load(Ordering::Acquire) {
-            let dir = self.dir();
-            let path = dir.join(checkpoint::PARTITION_METADATA);
-            if self.topic_id().is_some() {
-                let synced = std::fs::File::open(&path).and_then(|file| file.sync_all());
-                self.guard(synced.map_err(LogError::io("sync", &path)))?;
-            }
-            self.guard(disk::sync_dir(&dir))?;
-            self.guard(dir.parent().map_or(Ok(()), disk::sync_dir))?;
+            self.in_dir(|dir| {
+                let path = dir.join(checkpoint::PARTITION_METADATA);
+                if self.topic_id().is_some() {
+                    let synced = std::fs::File::open(&path).and_then(|file| file.sync_all());
+                    synced.map_err(LogError::io("sync", &path))?;
+                }
+                disk::sync_dir(dir)?;
+                dir.parent().map_or(Ok(()), disk::sync_dir)
+            })?;
             self.metadata_synced.store(true, Ordering::Release);
         }
         Ok(())
@@ -416,8 +415,7 @@ impl Log {
     pub fn save_epochs(&self) -> Result<(), LogError> {
         if self.epochs_dirty.swap(false, Ordering::AcqRel) {
             let entries = self.read_epochs(|epochs| epochs.entries().to_vec());
-            let path = self.dir().join(checkpoint::LEADER_EPOCH);
-            self.guard(checkpoint::write_epochs(&path, &entries))?;
+            self.in_dir(|dir| checkpoint::write_epochs(&dir.join(checkpoint::LEADER_EPOCH), &entries))?;
         }
         Ok(())
     }
@@ -429,6 +427,22 @@ impl Log {
         match self.read_epochs(|epochs| epochs.entries().last().is_some_and(|(_, start)| *start < end)) {
             true => self.save_epochs(),
             false => Ok(()),
+        }
+    }
+
+    /// Does what finds the log's files by name, again where they were not found because the directory was renamed
+    /// meanwhile: the partition moved to another one, or was deleted. Not for one who holds the writer.
+    fn in_dir(&self, work: impl Fn(&Path) -> Result<(), LogError>) -> Result<(), LogError> {
+        loop {
+            let dir = self.dir();
+            let outcome = work(&dir);
+            let was_renamed = || {
+                let _writer = self.lock_writer();
+                self.dir() != dir
+            };
+            if !outcome.as_ref().is_err_and(LogError::is_not_found) || !was_renamed() {
+                return self.guard(outcome);
+            }
         }
     }
 

@@ -118,6 +118,11 @@ impl<S: Service> Connection<S> {
                 if self.handle(frame, &mut outbox).await? == Answered::Later {
                     deadlines.resume();
                 }
+                // An answer that its client does not read must not hold the memory that others' requests wait for.
+                charge.shrink(frames.let_go());
+                if outbox.len() > CORKED_MAX {
+                    self.flush(&mut outbox).await?;
+                }
                 tokio::task::consume_budget().await;
             }
             self.flush(&mut outbox).await?;
@@ -185,9 +190,6 @@ impl<S: Service> Connection<S> {
                 self.flush(outbox).await?;
                 return Err(End::Refused { reason, frame: describe_frame(&head) });
             }
-        }
-        if outbox.len() > CORKED_MAX {
-            self.flush(outbox).await?;
         }
         Ok(answered)
     }

@@ -82,12 +82,17 @@ impl FrameBuffer {
         if size > RETAINED_MAX { size } else { 0 }
     }
 
-    /// The buffer to read into, with room for `wanted` bytes.
-    pub(super) fn room(&mut self, wanted: usize) -> &mut BytesMut {
-        if self.buffer.is_empty() && self.allocated > RETAINED_MAX && wanted <= RETAINED_MAX {
+    /// Frees a large buffer that is empty. Answers what a connection that reads no further is charged.
+    pub(super) fn let_go(&mut self) -> usize {
+        if self.buffer.is_empty() && self.allocated > RETAINED_MAX {
             self.buffer = BytesMut::new();
             self.allocated = 0;
         }
+        self.chargeable(0)
+    }
+
+    /// The buffer to read into, with room for `wanted` bytes.
+    pub(super) fn room(&mut self, wanted: usize) -> &mut BytesMut {
         if self.buffer.capacity() - self.buffer.len() < wanted {
             self.buffer.reserve(wanted);
             self.allocated = self.allocated.max(self.buffer.capacity());
@@ -173,6 +178,7 @@ mod tests {
         assert!(frames.next_frame().expect("good length").is_some());
         assert_eq!(frames.chargeable(frames.room_wanted()), 0);
         let wanted = frames.room_wanted();
+        assert_eq!(frames.let_go(), 0);
         assert!(frames.room(wanted).capacity() <= RETAINED_MAX);
     }
 }

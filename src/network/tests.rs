@@ -398,6 +398,22 @@ fn a_spent_budget_makes_large_frames_wait() {
 }
 
 #[test]
+fn an_answer_that_nobody_reads_holds_no_memory_of_requests() {
+    let served =
+        Served::start(Obedient::default(), ConnectionOptions::new(1 << 20), ConnectionLimits::default(), 1 << 10);
+    // More than the kernel takes on its way to a client that does not read.
+    let large = framed(&vec![b'x'; 1 << 20]);
+    let mut clients: Vec<TcpStream> = (0..3).map(|_| served.connect()).collect();
+    for (n, client) in clients.iter_mut().enumerate() {
+        client.write_all(&large).expect("sent");
+        served.until(|served| served.calls() == n + 1);
+    }
+    for client in clients.iter_mut().rev() {
+        assert_eq!(read_frame(client), large[4..]);
+    }
+}
+
+#[test]
 fn a_stop_answers_what_is_in_hand_and_accepts_nobody() {
     let mut served = Served::plain();
     let mut idle = served.connect();

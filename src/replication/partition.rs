@@ -410,6 +410,9 @@ impl Partition {
         if self.is_deleted.load(Ordering::Acquire) {
             return Err(ErrorCode::UnknownTopicOrPartition);
         }
+        // A directory that failed takes the leader away as well: what is here is told first.
+        let log = self.log.load_full();
+        log.ensure_online().map_err(|error| self.disk_error(&error))?;
         let leadership = self.leadership.load_full();
         if current != LeaderEpoch::NONE && current < leadership.leader_epoch {
             return Err(ErrorCode::FencedLeaderEpoch);
@@ -420,12 +423,13 @@ impl Partition {
         if from_leader && leadership.leader != self.this_broker {
             return Err(ErrorCode::NotLeaderOrFollower);
         }
-        let log = self.log.load_full();
-        log.ensure_online().map_err(|error| error.code())?;
         Ok(Replica { log, leadership })
     }
 
     fn disk_error(&self, error: &LogError) -> ErrorCode {
+        if self.is_deleted.load(Ordering::Acquire) {
+            return ErrorCode::UnknownTopicOrPartition;
+        }
         if error.is_disk_failure() {
             tracing::error!(partition = %self.topic_partition, %error, "a read failed");
         }
