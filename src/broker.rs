@@ -1,11 +1,14 @@
 //! A node: the only place that builds its parts and connects them. They start in order and stop in reverse.
 
 mod cluster;
+mod coordinator_log;
 mod group_log;
 mod lifecycle;
+mod markers;
 mod publisher;
 mod report;
 mod storage;
+mod transaction_log;
 
 use std::net::ToSocketAddrs;
 use std::path::PathBuf;
@@ -20,7 +23,8 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::{BrokerConfig, ConfigError, ConfigStore, StaticConfig};
-use crate::coordinator::group::{Groups, Settings};
+use crate::coordinator::group::{self, Groups};
+use crate::coordinator::transaction::{self, Transactions};
 use crate::handlers::{API_TABLE, Dispatch, Node, ProducerIds};
 use crate::log::{LogDirs, LogError};
 use crate::logging::LogLevels;
@@ -128,7 +132,17 @@ impl Broker {
             cluster_id: cluster.cluster_id().into(),
             image: Arc::new(ArcSwap::new(cluster.image())),
             partitions: Arc::new(Partitions::new()),
-            groups: Arc::new(Groups::new(Settings::from(&*broker), clock.clone(), setup.data.clone(), Uuid::random)),
+            groups: Arc::new(Groups::new(
+                group::Settings::from(&*broker),
+                clock.clone(),
+                setup.data.clone(),
+                Uuid::random,
+            )),
+            transactions: Arc::new(Transactions::new(
+                transaction::Settings::from(&*broker),
+                clock.clone(),
+                setup.data.clone(),
+            )),
             fetch_sessions: FetchSessions::new(broker.max_incremental_fetch_session_cache_slots.max(0) as usize),
             producer_ids: ProducerIds::default(),
             log_levels: setup.logs,
@@ -167,6 +181,7 @@ impl Broker {
         let epoch = self.node.broker_epoch();
         let cluster = self.lifecycle.leave(&self.node).await;
         self.server.stop().await;
+        self.node.transactions.stop().await;
         self.node.groups.stop().await;
         if let Err(error) = cluster.stop().await {
             tracing::error!("the metadata log was not closed: {error}");
@@ -246,6 +261,8 @@ fn publisher(
         log_dirs: node.log_dirs.clone(),
         partitions: node.partitions.clone(),
         groups: node.groups.clone(),
+        transactions: node.transactions.clone(),
+        node: Arc::downgrade(node),
         image: node.image.clone(),
         clock: node.clock.clone(),
         blocking: blocking.clone(),

@@ -9,3 +9,4 @@ mod memory;
 mod records;
 mod stopping;
 mod topics;
+mod transactions;

@@ -4,6 +4,7 @@ mod calls;
 mod client;
 mod process;
 mod records;
+mod transactions;
 
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -11,7 +12,10 @@ use std::time::{Duration, Instant};
 pub use calls::{Fetch, topic_name};
 pub use client::Client;
 pub use process::{Broker, Directory, refused};
-pub use records::{Record, batch, batch_at, batch_of, now_ms, producer_batch, records_in, value_of_len};
+pub use records::{
+    Record, batch, batch_at, batch_of, now_ms, producer_batch, producer_batch_in, records_in, value_of_len,
+};
+pub use transactions::TxnProducer;
 
 use ottla::types::ErrorCode;
 

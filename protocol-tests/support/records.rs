@@ -28,6 +28,12 @@ pub fn producer_batch(id: i64, epoch: i16, sequence: i32, values: &[&[u8]]) -> B
     fill(builder, now_ms(), values)
 }
 
+/// One batch of a transaction.
+pub fn producer_batch_in(id: i64, epoch: i16, sequence: i32, values: &[&[u8]]) -> Bytes {
+    let builder = BatchBuilder::new(Offset::ZERO).producer(ProducerId(id), ProducerEpoch(epoch), sequence);
+    fill(builder.transactional(), now_ms(), values)
+}
+
 /// One batch whose whole length is `len` bytes.
 pub fn batch_of(len: usize) -> Bytes {
     let mut value_len = len.checked_sub(80).expect("room for a header");

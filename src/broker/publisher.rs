@@ -4,7 +4,7 @@
 //! visible, and a new partition serves, when its creator hears of it.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use arc_swap::ArcSwap;
 use tokio::runtime::Handle;
@@ -12,13 +12,16 @@ use tokio::sync::mpsc::UnboundedSender;
 
 use super::group_log::{self, GroupLog};
 use super::storage;
+use super::transaction_log::{self, TransactionLog};
 use crate::config::{ConfigStore, TopicConfig};
 use crate::coordinator::group::Groups;
+use crate::coordinator::transaction::Transactions;
+use crate::handlers::Node;
 use crate::log::{LogDirs, LogError, MovedListener};
-use crate::metadata::{ConfigResource, MetadataDelta, MetadataImage, PartitionRegistration, TopicImage};
+use crate::metadata::{ConfigResource, Feature, MetadataDelta, MetadataImage, PartitionRegistration, TopicImage};
 use crate::protocol::compression::Compression;
 use crate::replication::{Leadership, Partition, Partitions};
-use crate::types::{BrokerId, Clock, DirectoryId, OFFSETS_TOPIC, TopicId, TopicPartition, Uuid};
+use crate::types::{BrokerId, Clock, DirectoryId, OFFSETS_TOPIC, TRANSACTIONS_TOPIC, TopicId, TopicPartition, Uuid};
 
 /// A replica that this broker placed in a directory the controller does not know of yet.
 #[derive(Clone, Copy, Debug)]
@@ -35,6 +38,9 @@ pub struct Publisher {
     pub log_dirs: Arc<LogDirs>,
     pub partitions: Arc<Partitions>,
     pub groups: Arc<Groups>,
+    pub transactions: Arc<Transactions>,
+    /// Who writes the markers of transactions.
+    pub node: Weak<Node>,
     pub image: Arc<ArcSwap<MetadataImage>>,
     pub clock: Clock,
     /// Threads that may wait for a disk.
@@ -92,8 +98,9 @@ impl Publisher {
                 self.report(log.partition(), self.log_dirs.set_aside(log.partition()));
             }
         }
-        if let Some(offsets) = image.topics.named(OFFSETS_TOPIC) {
-            self.coordinate(offsets, offsets.partitions.keys().copied().collect());
+        self.enforce_features(image);
+        for topic in [OFFSETS_TOPIC, TRANSACTIONS_TOPIC].into_iter().filter_map(|name| image.topics.named(name)) {
+            self.coordinate(topic, topic.partitions.keys().copied().collect());
         }
         self.image.store(image.clone());
     }
@@ -101,6 +108,7 @@ impl Publisher {
     /// Puts one committed change into force.
     pub fn publish(&mut self, delta: &MetadataDelta, image: &Arc<MetadataImage>) {
         self.apply_configs(delta, image);
+        self.enforce_features(image);
         for topic in delta.deleted_topics() {
             self.remove(topic);
         }
@@ -113,7 +121,7 @@ impl Publisher {
                     self.host(image, change.topic, *index, registration, before.is_none());
                 }
             }
-            if &*change.topic.name == OFFSETS_TOPIC {
+            if matches!(&*change.topic.name, OFFSETS_TOPIC | TRANSACTIONS_TOPIC) {
                 let moved = change.partitions.iter().filter(|(index, before)| {
                     let now = change.topic.partitions.get(index).map(|now| (now.leader, now.leader_epoch));
                     now != before.map(|before| (before.leader, before.leader_epoch))
@@ -126,6 +134,10 @@ impl Publisher {
         }
         self.image.store(image.clone());
         self.forget_offsets(delta);
+    }
+
+    fn enforce_features(&self, image: &MetadataImage) {
+        self.transactions.set_transaction_version(image.features.get(Feature::TRANSACTIONS).copied().unwrap_or(0));
     }
 
     fn apply_configs(&self, delta: &MetadataDelta, image: &MetadataImage) {
@@ -209,6 +221,10 @@ impl Publisher {
             topic.partitions.keys().for_each(|index| self.groups.resign(*index));
             self.groups.set_partition_count(0);
         }
+        if &*topic.name == TRANSACTIONS_TOPIC {
+            topic.partitions.keys().for_each(|index| self.transactions.resign(*index));
+            self.transactions.set_partition_count(0);
+        }
         self.partitions.remove_topic(&topic.name, topic.id);
         for index in topic.partitions.keys() {
             let name = TopicPartition::new(topic.name.clone(), *index);
@@ -216,8 +232,29 @@ impl Publisher {
         }
     }
 
-    /// Takes over or gives up the groups of the partitions that changed hands.
+    /// Takes over or gives up what the partitions that changed hands coordinate.
     fn coordinate(&self, topic: &TopicImage, moved: Vec<i32>) {
+        match &*topic.name {
+            TRANSACTIONS_TOPIC => self.coordinate_transactions(topic, moved),
+            _ => self.coordinate_groups(topic, moved),
+        }
+    }
+
+    fn coordinate_transactions(&self, topic: &TopicImage, moved: Vec<i32>) {
+        self.transactions.set_partition_count(topic.partitions.len() as i32);
+        for index in moved {
+            let leads = topic.partitions.get(&index).is_some_and(|now| now.leader == self.broker_id);
+            match self.partitions.find(topic.id, index) {
+                Ok(partition) if leads => {
+                    let log = TransactionLog::new(partition, self.transactions.clone(), self.clock.clone());
+                    transaction_log::elect(&self.node, index, log, &self.blocking);
+                }
+                Ok(_) | Err(_) => self.transactions.resign(index),
+            }
+        }
+    }
+
+    fn coordinate_groups(&self, topic: &TopicImage, moved: Vec<i32>) {
         self.groups.set_partition_count(topic.partitions.len() as i32);
         let compression = u8::try_from(self.config.broker().offsets_topic_compression_codec).ok();
         let compression = compression.and_then(Compression::from_id).unwrap_or(Compression::None);

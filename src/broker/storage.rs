@@ -33,9 +33,12 @@ pub fn claim(config: &BrokerConfig, clock: &Clock) -> Result<LogDirs, BrokerErro
     Ok(LogDirs::claim(options, context)?)
 }
 
-/// When logs forget their producers.
+/// What logs ask of their producers, and when they forget them.
 pub fn producer_rules(config: &BrokerConfig) -> ProducerRules {
-    ProducerRules { producer_id_expiration_ms: config.producer_id_expiration_ms.into(), ..ProducerRules::default() }
+    ProducerRules {
+        producer_id_expiration_ms: config.producer_id_expiration_ms.into(),
+        transaction_verification: config.transaction_partition_verification_enable,
+    }
 }
 
 /// Whose the directories are: what the first formatted one says, which the others must agree with.

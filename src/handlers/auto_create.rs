@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::Call;
 use crate::config::BrokerConfig;
 use crate::controller::NewTopic;
-use crate::types::{ErrorCode, METADATA_TOPIC, OFFSETS_TOPIC, Uuid, topic_name_fault};
+use crate::types::{ErrorCode, METADATA_TOPIC, OFFSETS_TOPIC, TRANSACTIONS_TOPIC, Uuid, topic_name_fault};
 
 /// The broker's default.
 const DEFAULT: i32 = -1;
@@ -70,17 +70,30 @@ fn new_topic(call: &Call<'_>, config: &BrokerConfig, name: &str) -> NewTopic {
         assignments: Vec::new(),
         configs: Vec::new(),
     };
-    if name != OFFSETS_TOPIC {
-        return plain(DEFAULT, DEFAULT as i16);
-    }
     let set = |key: &str, value: String| (key.to_owned(), Some(value));
-    let configs = vec![
-        set("cleanup.policy", "compact".into()),
-        set("compression.type", "producer".into()),
-        set("segment.bytes", config.offsets_topic_segment_bytes.to_string()),
-    ];
-    let factor = replicas_here(call, name, config.offsets_topic_replication_factor);
-    NewTopic { configs, ..plain(config.offsets_topic_num_partitions, factor) }
+    let (configs, partitions, factor) = match name {
+        OFFSETS_TOPIC => {
+            let configs = vec![
+                set("cleanup.policy", "compact".into()),
+                set("compression.type", "producer".into()),
+                set("segment.bytes", config.offsets_topic_segment_bytes.to_string()),
+            ];
+            (configs, config.offsets_topic_num_partitions, config.offsets_topic_replication_factor)
+        }
+        TRANSACTIONS_TOPIC => {
+            let configs = vec![
+                set("unclean.leader.election.enable", "false".into()),
+                set("compression.type", "uncompressed".into()),
+                set("cleanup.policy", "compact".into()),
+                set("min.insync.replicas", config.transaction_state_log_min_isr.to_string()),
+                set("segment.bytes", config.transaction_state_log_segment_bytes.to_string()),
+            ];
+            let factor = config.transaction_state_log_replication_factor;
+            (configs, config.transaction_state_log_num_partitions, factor)
+        }
+        _ => return plain(DEFAULT, DEFAULT as i16),
+    };
+    NewTopic { configs, ..plain(partitions, replicas_here(call, name, factor)) }
 }
 
 /// With one broker, an internal topic gets one replica: a node that stands alone would never have its coordinators.

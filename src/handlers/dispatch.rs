@@ -77,7 +77,8 @@ impl Dispatch {
             Ok(kind) => kind,
             Err(error) => return self.malformed(&request.header, error),
         };
-        let call = Call { node: &self.node, connection, header: &request.header, charge: Mutex::new(charge) };
+        let (header, body, charge) = (&request.header, &request.body, Mutex::new(charge));
+        let call = Call { node: &self.node, connection, header, body, charge };
         match handle(&call, kind).await {
             Answer::Message(response) => {
                 match frame::encode_response(api_key, api_version, correlation_id, response.as_ref()) {

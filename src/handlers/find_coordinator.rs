@@ -7,9 +7,10 @@ use super::{Answer, Call, auto_create};
 use crate::protocol::StrBytes;
 use crate::protocol::messages::find_coordinator_response::Coordinator;
 use crate::protocol::messages::{FindCoordinatorRequest, FindCoordinatorResponse, ResponseKind};
-use crate::types::{BrokerId, ErrorCode, OFFSETS_TOPIC};
+use crate::types::{BrokerId, ErrorCode, OFFSETS_TOPIC, TRANSACTIONS_TOPIC};
 
 const GROUP: i8 = 0;
+const TRANSACTION: i8 = 1;
 const SHARE: i8 = 2;
 /// The first version that asks for many keys.
 const FIRST_VERSION_WITH_BATCHES: i16 = 4;
@@ -69,15 +70,20 @@ fn coordinator(key: StrBytes, found: Result<Endpoint, ErrorCode>) -> Coordinator
 }
 
 async fn find(call: &Call<'_>, key_type: i8, key: &str) -> Result<Endpoint, ErrorCode> {
-    match key_type {
-        GROUP => {}
-        // Neither transactions nor share groups have coordinators at the levels that are finalised.
+    let name = match key_type {
+        GROUP => OFFSETS_TOPIC,
+        TRANSACTION => TRANSACTIONS_TOPIC,
+        // Share groups have no coordinators at the level that is finalised.
         _ => return Err(ErrorCode::InvalidRequest),
-    }
-    auto_create::internal_topic(call, OFFSETS_TOPIC).await?;
+    };
+    auto_create::internal_topic(call, name).await?;
     let image = call.node.image();
-    let topic = image.topics.named(OFFSETS_TOPIC).ok_or(ErrorCode::CoordinatorNotAvailable)?;
-    let partition = call.node.groups.partition_for(key).ok_or(ErrorCode::CoordinatorNotAvailable)?;
+    let topic = image.topics.named(name).ok_or(ErrorCode::CoordinatorNotAvailable)?;
+    let partition = match key_type {
+        TRANSACTION => call.node.transactions.partition_for(key),
+        _ => call.node.groups.partition_for(key),
+    };
+    let partition = partition.ok_or(ErrorCode::CoordinatorNotAvailable)?;
     let leader = topic.partitions.get(&partition).ok_or(ErrorCode::CoordinatorNotAvailable)?.leader;
     endpoints::alive_broker(call, &image, leader).ok_or(ErrorCode::CoordinatorNotAvailable)
 }

@@ -16,11 +16,13 @@ mod operations;
 mod producer_ids;
 #[cfg(test)]
 mod reference;
+mod verification;
 
 pub use answer::Answer;
 pub use dispatch::Dispatch;
 pub use node::{Call, Node};
 pub use producer_ids::ProducerIds;
+pub use write_txn_markers::write_marker;
 
 use crate::controller::Denied;
 use crate::protocol::messages::RequestKind;
@@ -111,8 +113,13 @@ api_table! {
     CreateTopics = 19, 2..=7, Both, create_topics;
     DeleteTopics = 20, 1..=6, Both, delete_topics;
     DeleteRecords = 21, 0..=2, Broker, delete_records;
-    InitProducerId = 22, 0..=5, Broker, init_producer_id;
+    InitProducerId = 22, 0..=6, Broker, init_producer_id;
     OffsetForLeaderEpoch = 23, 2..=4, Broker, offset_for_leader_epoch;
+    AddPartitionsToTxn = 24, 0..=5, Broker, add_partitions_to_txn;
+    AddOffsetsToTxn = 25, 0..=4, Broker, add_offsets_to_txn;
+    EndTxn = 26, 0..=5, Broker, end_txn;
+    WriteTxnMarkers = 27, 1..=2, Broker, write_txn_markers;
+    TxnOffsetCommit = 28, 0..=5, Broker, txn_offset_commit;
     DescribeAcls = 29, 1..=3, Both, describe_acls;
     CreateAcls = 30, 1..=3, Both, create_acls;
     DeleteAcls = 31, 1..=3, Both, delete_acls;
@@ -141,6 +148,8 @@ api_table! {
     DescribeCluster = 60, 0..=2, Both, describe_cluster;
     DescribeProducers = 61, 0..=0, Broker, describe_producers;
     UnregisterBroker = 64, 0..=0, Both, unregister_broker;
+    DescribeTransactions = 65, 0..=0, Broker, describe_transactions;
+    ListTransactions = 66, 0..=2, Broker, list_transactions;
     ListConfigResources = 74, 0..=1, Broker, list_config_resources;
     DescribeTopicPartitions = 75, 0..=0, Broker, describe_topic_partitions;
     AddRaftVoter = 80, 0..=1, Both, add_raft_voter;

@@ -3,11 +3,13 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
+use bytes::Bytes;
 
 use super::producer_ids::ProducerIds;
 use crate::config::ConfigStore;
 use crate::controller::ControllerHandle;
 use crate::coordinator::group::{Client, Groups};
+use crate::coordinator::transaction::Transactions;
 use crate::log::LogDirs;
 use crate::logging::LogLevels;
 use crate::metadata::{MetadataImage, TopicImage};
@@ -31,6 +33,7 @@ pub struct Node {
     pub partitions: Arc<Partitions>,
     pub log_dirs: Arc<LogDirs>,
     pub groups: Arc<Groups>,
+    pub transactions: Arc<Transactions>,
     pub fetch_sessions: FetchSessions,
     pub producer_ids: ProducerIds,
     pub log_levels: Arc<LogLevels>,
@@ -68,6 +71,8 @@ pub struct Call<'a> {
     pub node: &'a Node,
     pub connection: &'a Arc<ConnectionInfo>,
     pub header: &'a RequestHeader,
+    /// The bytes behind the header, for what the decoded request has no room for.
+    pub body: &'a Bytes,
     /// The memory that the decoded request was charged.
     pub charge: Mutex<Charge>,
 }

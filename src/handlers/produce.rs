@@ -3,7 +3,9 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use super::verification::{self, TxnQuestion, TxnSupport, Verified};
 use super::{Answer, Call};
+use crate::coordinator::transaction::Producer;
 use crate::metadata::{MetadataImage, TopicImage};
 use crate::protocol::StrBytes;
 use crate::protocol::batch::BatchHeader;
@@ -14,17 +16,28 @@ use crate::protocol::messages::produce_response::{
 use crate::protocol::messages::{ProduceRequest, ProduceResponse, ResponseKind, TopicName};
 use crate::log::LogAppendInfo;
 use crate::log::append::check_produce_request;
+use crate::log::producer_state::VerificationGuard;
 use crate::replication::{Partition, ProduceError, ProduceRecords};
-use crate::types::{ErrorCode, Millis, Offset, TopicId, is_internal_topic};
+use crate::types::{ErrorCode, Millis, Offset, TopicId, TopicPartition, is_internal_topic};
 
 const ACKS_ALL: i16 = -1;
 /// The first version that names topics by id.
 const FIRST_VERSION_WITH_IDS: i16 = 13;
+/// The first versions whose clients know TRANSACTION_ABORTABLE, and leave it to the broker to add partitions to a
+/// transaction (KIP-890).
+const FIRST_VERSION_WITH_ABORTABLE: i16 = 11;
+const FIRST_VERSION_THAT_ADDS: i16 = 12;
 
 pub(super) async fn handle(call: &Call<'_>, request: ProduceRequest) -> Answer {
     let acks = request.acks;
-    let refused = whole_request_error(&request);
     let image = call.node.image();
+    let (refused, verified) = match whole_request_error(&request) {
+        Some(refused) => (Some(refused), Verified::new()),
+        None => match verify(call, &image, &request).await {
+            Ok(verified) => (None, verified),
+            Err(refused) => (Some(refused), Verified::new()),
+        },
+    };
     let mut responses: Vec<TopicProduceResponse> = Vec::with_capacity(request.topic_data.len());
     let mut places: HashMap<(TopicName, uuid::Uuid), usize> = HashMap::new();
     let mut waits = Vec::new();
@@ -49,7 +62,10 @@ pub(super) async fn handle(call: &Call<'_>, request: ProduceRequest) -> Answer {
                 Some((error, message)) => {
                     Err(ProduceError { message: message.clone(), ..ProduceError::from(*error) })
                 }
-                None => known.map_err(ProduceError::from).and_then(|topic| append(call, topic, partition, acks)),
+                None => known
+                    .map_err(ProduceError::from)
+                    .and_then(|topic| Ok((topic, guard(call, &verified, topic, index)?)))
+                    .and_then(|(topic, guard)| append(call, topic, partition, acks, guard)),
             };
             if let (Ok((replica, appended)), ACKS_ALL) = (&outcome, acks) {
                 let at = (place, response.partition_responses.len());
@@ -80,6 +96,73 @@ fn whole_request_error(request: &ProduceRequest) -> Option<(ErrorCode, Option<St
         }
     }
     None
+}
+
+/// Has the coordinator know of every partition that would enter the transaction with this request.
+async fn verify(
+    call: &Call<'_>,
+    image: &MetadataImage,
+    request: &ProduceRequest,
+) -> Result<Verified, (ErrorCode, Option<String>)> {
+    let Some(id) = request.transactional_id.as_ref() else { return Ok(Verified::new()) };
+    let mut producer = None;
+    let mut asked = Vec::new();
+    for topic in &request.topic_data {
+        let Ok(known) = find_topic(call, image, topic) else { continue };
+        for partition in &topic.partition_data {
+            let records = partition.records.as_deref().unwrap_or_default();
+            if check_produce_request(call.version(), records).is_err() {
+                continue;
+            }
+            let Ok(header) = BatchHeader::parse(records) else { continue };
+            if !(header.is_transactional() && header.has_producer_id()) {
+                continue;
+            }
+            let of_batch = Producer { id: header.producer_id, epoch: header.producer_epoch };
+            if *producer.get_or_insert(of_batch) != of_batch {
+                let message = "Transactional records contained more than one producer ID";
+                return Err((ErrorCode::InvalidProducerIdMapping, Some(message.to_owned())));
+            }
+            if let Ok(replica) = call.node.partitions.find(known.id, partition.index) {
+                asked.push((replica, header.base_sequence));
+            }
+        }
+    }
+    let Some(producer) = producer else { return Ok(Verified::new()) };
+    let support = TxnSupport::of(call.version(), FIRST_VERSION_WITH_ABORTABLE, FIRST_VERSION_THAT_ADDS);
+    Ok(verification::verify(call.node, &TxnQuestion { id, producer, support }, &asked).await)
+}
+
+/// With what to append to a partition, or why its transaction's coordinator is against it, in words that producers of
+/// this version know.
+fn guard(
+    call: &Call<'_>,
+    verified: &Verified,
+    topic: &TopicImage,
+    index: i32,
+) -> Result<Option<VerificationGuard>, ProduceError> {
+    if verified.is_empty() {
+        return Ok(None);
+    }
+    let error = match verified.get(&TopicPartition::new(topic.name.clone(), index)) {
+        None => return Ok(None),
+        Some(Ok(guard)) => return Ok(*guard),
+        Some(Err(error)) => *error,
+    };
+    let (code, message) = match error {
+        ErrorCode::InvalidTxnState => (error, Some("Partition was not added to the transaction".to_owned())),
+        ErrorCode::ConcurrentTransactions if call.version() >= FIRST_VERSION_THAT_ADDS => (error, None),
+        // Known to every producer as a reason to send again, and not to ask for metadata.
+        ErrorCode::CoordinatorLoadInProgress
+        | ErrorCode::CoordinatorNotAvailable
+        | ErrorCode::NotCoordinator
+        | ErrorCode::ConcurrentTransactions => {
+            let message = "Unable to verify the partition has been added to the transaction. Underlying error: ";
+            (ErrorCode::NotEnoughReplicas, Some(format!("{message}{}", error.name())))
+        }
+        error => (error, None),
+    };
+    Err(ProduceError { message, ..ProduceError::from(code) })
 }
 
 /// What Kafka stumbles over when it looks whether a request is transactional: the first batch's size and format.
@@ -114,6 +197,7 @@ fn append(
     topic: &TopicImage,
     partition: PartitionProduceData,
     acks: i16,
+    guard: Option<VerificationGuard>,
 ) -> Result<(Arc<Partition>, LogAppendInfo), ProduceError> {
     let replica = call.node.replica(topic, partition.index);
     if let Err(ErrorCode::UnknownTopicOrPartition) = replica {
@@ -135,6 +219,7 @@ fn append(
         records,
         all_acks: acks == ACKS_ALL,
         version: call.version(),
+        guard,
         now: call.node.clock.wall(),
     };
     let replica = replica?;

@@ -107,6 +107,17 @@ impl Log {
         find_record(&mut scanner, &batch, |_, at| at == timestamp)
     }
 
+    /// Aborted transactions that a reader of `read`, which began at `from`, has to know of: those with records from
+    /// there to about its end, which is known as precisely as the offset index knows it.
+    pub fn aborted_in(&self, from: Offset, read: &LogRead) -> Result<Vec<AbortedTxn>, LogError> {
+        let Some(range) = &read.range else { return Ok(Vec::new()) };
+        let segments = self.segments.load_full();
+        let holder = segments.partition_point(|segment| segment.base() <= read.first_batch_base).saturating_sub(1);
+        let next = segments.get(holder + 1).map_or(self.end_offset(), |next| next.base());
+        let upper = segments[holder].upper_bound(range.position + range.len as u64)?.unwrap_or(next);
+        self.aborted_transactions(from, upper)
+    }
+
     /// Aborted transactions with records from `from` to before `upper`, in the order of their markers.
     pub fn aborted_transactions(&self, from: Offset, upper: Offset) -> Result<Vec<AbortedTxn>, LogError> {
         let segments = self.segments.load_full();

@@ -316,6 +316,13 @@ impl Segment {
         Ok(Some(Slice { file: self.file()?, position: first.position, len, first_base, available }))
     }
 
+    /// An offset that no record before `position` reaches, if the index knows one.
+    pub fn upper_bound(&self, position: u64) -> Result<Option<Offset>, LogError> {
+        let before = |entry: &OffsetEntry| u64::from(entry.position) < position;
+        let entry = self.offset_index.first_unless(&|| self.offset_file(), before)?;
+        Ok(entry.map(|entry| self.base + i64::from(entry.relative_offset)))
+    }
+
     /// The largest length of whole batches from `first` within `max_bytes`.
     fn cut(&self, first: &Located, max_bytes: u64) -> Result<usize, LogError> {
         let budget_end = first.position + max_bytes;

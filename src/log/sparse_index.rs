@@ -107,6 +107,19 @@ impl<E: Entry> SparseIndex<E> {
         Ok(last_in_file(open()?.as_ref(), state.in_file, &holds)?.1)
     }
 
+    /// The first entry of those for which `holds` is false; as for [`SparseIndex::last_where`].
+    pub fn first_unless(&self, open: OpenFile<'_>, holds: impl Fn(&E) -> bool) -> Result<Option<E>, LogError> {
+        let state = self.read();
+        if state.in_file > 0 && !state.tail.first().is_some_and(&holds) {
+            let file = open()?;
+            let (count, _) = last_in_file(&file, state.in_file, &holds)?;
+            if count < state.in_file {
+                return Ok(entries(&file, count, 1)?.first().copied());
+            }
+        }
+        Ok(state.tail.get(state.tail.partition_point(&holds)).copied())
+    }
+
     /// Drops the entries for which `keep` is false, and cuts the file.
     pub fn truncate(&self, path: &Path, open: OpenFile<'_>, keep: impl Fn(&E) -> bool) -> Result<(), LogError> {
         let mut state = self.write();

@@ -191,6 +191,9 @@ impl Log {
             }
             next = header.next_offset();
         }
+        if batches.iter().any(|batch| batch.header.is_transactional()) {
+            writer.producers.set_rules(self.context.producer_rules());
+        }
         let mut producers = ProducerAppend::default();
         if let Some(duplicate) = self.check_producers(writer, &mut producers, &batches, context)? {
             staged.answers.push((outcome, duplicate));

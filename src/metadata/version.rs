@@ -151,6 +151,8 @@ pub struct Feature {
 impl Feature {
     /// The quorum's own feature; its level is kept in control records, not in FeatureLevelRecords.
     pub const KRAFT: &str = "kraft.version";
+    /// KIP-890.
+    pub const TRANSACTIONS: &str = "transaction.version";
     /// KIP-966.
     pub const ELIGIBLE_LEADER_REPLICAS: &str = "eligible.leader.replicas.version";
 
@@ -167,7 +169,7 @@ impl Feature {
         },
         Feature { name: "share.version", min: 0, max: 0, readable: 1 },
         Feature { name: "streams.version", min: 0, max: 0, readable: 1 },
-        Feature { name: "transaction.version", min: 0, max: 0, readable: 2 },
+        Feature { name: Feature::TRANSACTIONS, min: 0, max: 2, readable: 2 },
     ];
 
     /// The feature of that name.

@@ -83,6 +83,28 @@ pub enum ControlError {
     Batch(#[from] BatchError),
 }
 
+/// A marker on its way to a partition.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct TxnMarker {
+    pub producer_id: ProducerId,
+    /// From `transaction_version` 2 on the epoch that follows the transaction's.
+    pub producer_epoch: ProducerEpoch,
+    pub commit: bool,
+    /// The leader epoch of the coordinator's partition.
+    pub coordinator_epoch: i32,
+    /// The `transaction.version` under which the transaction was ended.
+    pub transaction_version: i16,
+}
+
+impl TxnMarker {
+    /// The control batch of this marker, without a place in a log.
+    pub fn batch(&self, timestamp: Millis) -> Bytes {
+        let TxnMarker { commit, coordinator_epoch, .. } = *self;
+        let marker = EndTxnMarker { commit, coordinator_epoch, timestamp };
+        marker.batch(Offset::ZERO, LeaderEpoch::NONE, (self.producer_id, self.producer_epoch))
+    }
+}
+
 /// The end of a producer's transaction on one partition.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct EndTxnMarker {

@@ -16,6 +16,9 @@ use super::{METADATA_LOG, QuorumError, Voter, VoterSet, write_bootstrap};
 /// The file that says whose directory it is.
 const META_PROPERTIES: &str = "meta.properties";
 
+/// What a new cluster begins with: a feature, its level, and the first level of `metadata.version` that has it so.
+const BEGINS: [(&str, i16, i16); 2] = [(Feature::ELIGIBLE_LEADER_REPLICAS, 1, 26), (Feature::TRANSACTIONS, 2, 24)];
+
 /// What to format, and as what.
 #[derive(Clone, Debug)]
 pub struct FormatOptions {
@@ -197,9 +200,11 @@ fn levels(options: &FormatOptions) -> Result<(MetadataVersion, BTreeMap<String, 
              --initial-controllers or --no-initial-controllers."
         ));
     }
-    // A cluster begins with eligible leader replicas from 4.1-IV0 on.
-    let elr = features.entry(Feature::ELIGIBLE_LEADER_REPLICAS.to_owned()).or_insert(i16::from(version.level() >= 26));
-    if *elr > 0 && !version.eligible_leader_replicas() {
+    for (name, level, _) in BEGINS.iter().filter(|(.., from)| version.level() >= *from) {
+        features.entry((*name).to_owned()).or_insert(*level);
+    }
+    let elr = features.get(Feature::ELIGIBLE_LEADER_REPLICAS).copied().unwrap_or(0);
+    if elr > 0 && !version.eligible_leader_replicas() {
         return refuse(format!(
             "{} could not be set to {elr} because it depends on metadata.version level 23",
             Feature::ELIGIBLE_LEADER_REPLICAS

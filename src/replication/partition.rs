@@ -12,11 +12,13 @@ use tokio::time::Instant;
 
 use super::waiters::Waiters;
 use crate::log::append::{self, AppendOrigin, AppendRules, TopicRules, ValidatedBatches};
-use crate::log::producer_state::ProducerEntry;
+use crate::log::producer_state::{AppendContext, ProducerEntry, VerificationGuard};
 use crate::log::{Log, LogAppendInfo, LogError};
 use crate::protocol::compression::Decompressor;
+use crate::protocol::control::TxnMarker;
 use crate::types::{
-    BrokerId, ErrorCode, FileRange, LeaderEpoch, Millis, Offset, PartitionEpoch, ProducerId, TopicId, TopicPartition,
+    BrokerId, ErrorCode, FileRange, LeaderEpoch, Millis, Offset, PartitionEpoch, ProducerEpoch, ProducerId, TopicId,
+    TopicPartition,
 };
 
 /// Who leads a partition, as the metadata log says.
@@ -78,6 +80,8 @@ pub struct ProduceRecords {
     pub all_acks: bool,
     /// The version of the Produce request.
     pub version: i16,
+    /// From [`Partition::begin_verification`], if the transaction's coordinator was asked.
+    pub guard: Option<VerificationGuard>,
     pub now: Millis,
 }
 
@@ -211,7 +215,8 @@ impl Partition {
             log_start_offset: if error.tells_log_start_offset() { log.log_start_offset() } else { Offset::NONE },
             current_leader: None,
         })?;
-        self.append(log, leadership.leader_epoch, validated, origin).map_err(|error| {
+        let context = AppendContext { guard: produced.guard, ..AppendContext::new(origin) };
+        self.append(log, leadership.leader_epoch, validated, context).map_err(|error| {
             // What the producer did wrong is told with where the log starts, what went wrong here is not.
             let log_start_offset = match error {
                 LogError::Producer(_) => log.log_start_offset(),
@@ -221,8 +226,15 @@ impl Partition {
         })
     }
 
-    /// Appends one batch that the coordinator of an internal topic built. Answers the offset of its last record.
-    pub fn append_as_coordinator(&self, batch: Bytes, now: Millis) -> Result<Offset, CoordinatorAppendError> {
+    /// Appends one batch that a coordinator built: its own records, those of a transaction that `guard` verifies, or a
+    /// marker of `transaction_version`. Answers the offset of its last record.
+    pub fn append_as_coordinator(
+        &self,
+        batch: Bytes,
+        now: Millis,
+        guard: Option<VerificationGuard>,
+        transaction_version: i16,
+    ) -> Result<Offset, CoordinatorAppendError> {
         let Replica { log, leadership } =
             &self.replica(LeaderEpoch::NONE, true).map_err(|_| CoordinatorAppendError::NotLeader)?;
         if !has_min_isr(log, leadership) {
@@ -237,8 +249,27 @@ impl Partition {
                 }
                 _ => CoordinatorAppendError::Refused(error.to_string()),
             })?;
-        let info = self.append(log, epoch, validated, origin)?;
+        let info = self.append(log, epoch, validated, AppendContext { origin, guard, transaction_version })?;
         Ok(info.last_offset)
+    }
+
+    /// Ends a producer's transaction in this partition. Answers the offset of the marker, which is still to be
+    /// replicated.
+    pub fn append_marker(&self, marker: &TxnMarker, now: Millis) -> Result<Offset, CoordinatorAppendError> {
+        self.append_as_coordinator(marker.batch(now), now, None, marker.transaction_version)
+    }
+
+    /// Begins to verify that a producer's transaction is known to its coordinator (KIP-890). `None`: there is nothing
+    /// to verify, a transaction is open here.
+    pub fn begin_verification(
+        &self,
+        producer: (ProducerId, ProducerEpoch),
+        base_sequence: i32,
+        supports_epoch_bump: bool,
+    ) -> Result<Option<VerificationGuard>, ErrorCode> {
+        let log = self.replica(LeaderEpoch::NONE, true)?.log;
+        let begun = log.begin_verification(producer.0, producer.1, base_sequence, supports_epoch_bump);
+        begun.map_err(|error| error.error_code())
     }
 
     /// Waits until everything before `through` is committed, or until the deadline.
@@ -293,12 +324,11 @@ impl Partition {
         };
         let found = log.read(request.fetch_offset, request.max_bytes, upper, request.min_one);
         let found = found.map_err(|error| self.disk_error(&error))?;
-        (read.records, read.available, read.continues) = (found.range, found.available, found.continues);
         if request.isolation == Isolation::ReadCommitted {
-            let aborted =
-                log.aborted_transactions(request.fetch_offset, upper).map_err(|error| self.disk_error(&error))?;
+            let aborted = log.aborted_in(request.fetch_offset, &found).map_err(|error| self.disk_error(&error))?;
             read.aborted_transactions = Some(aborted.iter().map(|txn| (txn.producer_id, txn.first_offset)).collect());
         }
+        (read.records, read.available, read.continues) = (found.range, found.available, found.continues);
         Ok(read)
     }
 
@@ -381,9 +411,9 @@ impl Partition {
         log: &Log,
         leader_epoch: LeaderEpoch,
         batches: ValidatedBatches,
-        origin: AppendOrigin,
+        context: AppendContext,
     ) -> Result<LogAppendInfo, LogError> {
-        let info = log.append(batches, leader_epoch, origin)?;
+        let info = log.append_in(batches, leader_epoch, context)?;
         self.advance_high_watermark(log);
         Ok(info)
     }
@@ -455,6 +485,19 @@ pub enum CoordinatorAppendError {
     Refused(String),
     #[error(transparent)]
     Log(#[from] LogError),
+}
+
+impl CoordinatorAppendError {
+    /// The code that tells it.
+    pub fn code(&self) -> ErrorCode {
+        match self {
+            CoordinatorAppendError::NotLeader => ErrorCode::NotLeaderOrFollower,
+            CoordinatorAppendError::NotEnoughReplicas => ErrorCode::NotEnoughReplicas,
+            CoordinatorAppendError::TooLarge { .. } => ErrorCode::MessageTooLarge,
+            CoordinatorAppendError::Refused(_) => ErrorCode::UnknownServerError,
+            CoordinatorAppendError::Log(error) => error.code(),
+        }
+    }
 }
 
 /// A log and the leadership it was found under: what one request asks is decided by one state of the metadata log, also

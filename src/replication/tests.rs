@@ -12,7 +12,11 @@ use crate::config::{ConfigStore, load};
 use crate::log::producer_state::ProducerRules;
 use crate::log::{Log, LogContext, LogOptions};
 use crate::protocol::batch::BatchBuilder;
-use crate::types::{BrokerId, Clock, ErrorCode, LeaderEpoch, Millis, Offset, PartitionEpoch, TopicId, TopicPartition};
+use crate::protocol::control::TxnMarker;
+use crate::types::{
+    BrokerId, Clock, ErrorCode, LeaderEpoch, Millis, Offset, PartitionEpoch, ProducerEpoch, ProducerId, TopicId,
+    TopicPartition,
+};
 
 const ROUNDS: usize = 20_000;
 
@@ -61,7 +65,8 @@ fn a_produce_sees_one_leadership() {
             }
         });
         for _ in 0..ROUNDS {
-            let produced = ProduceRecords { records: records.clone(), all_acks: true, version: 12, now: Millis(1) };
+            let produced =
+                ProduceRecords { records: records.clone(), all_acks: true, version: 12, guard: None, now: Millis(1) };
             if let Err(error) = partition.produce(produced) {
                 done.fetch_or(error.code != ErrorCode::NotLeaderOrFollower, Ordering::Relaxed);
                 assert_eq!(error.code, ErrorCode::NotLeaderOrFollower);
@@ -71,4 +76,58 @@ fn a_produce_sees_one_leadership() {
         done.store(true, Ordering::Relaxed);
     });
     assert!(refused > 0, "the leadership never changed in between");
+}
+
+/// What a partition sees of a transaction: its verification, its first batch, and the marker that ends it (KIP-890).
+#[test]
+fn a_transaction_holds_readers_back_from_its_first_batch_to_its_marker() {
+    let root = tempfile::tempdir().unwrap();
+    let this_broker = BrokerId(1);
+    let leading = Leadership {
+        leader: this_broker,
+        leader_epoch: LeaderEpoch(0),
+        partition_epoch: PartitionEpoch(0),
+        replicas: vec![this_broker],
+        isr: vec![this_broker],
+    };
+    let partition = Partition::new(this_broker, TopicId::ONE, log(root.path()), leading);
+    let (id, epoch) = (ProducerId(7), ProducerEpoch(0));
+    let mut builder = BatchBuilder::new(Offset::ZERO).producer(id, epoch, 0).transactional();
+    builder.append(Millis(1_000_000), None, Some(b"v"), &[]);
+    let records: Bytes = builder.build();
+    let produce = |guard| {
+        let now = Millis(1_000_000);
+        partition.produce(ProduceRecords { records: records.clone(), all_acks: true, version: 12, guard, now })
+    };
+    let stable = || {
+        let request = ReadRequest {
+            fetch_offset: Offset::ZERO,
+            max_bytes: 1 << 20,
+            min_one: true,
+            isolation: Isolation::ReadCommitted,
+            current_leader_epoch: LeaderEpoch::NONE,
+            last_fetched_epoch: LeaderEpoch::NONE,
+        };
+        let read = partition.read(request).unwrap();
+        (read.last_stable_offset, read.aborted_transactions.unwrap())
+    };
+    assert_eq!(produce(None).unwrap_err().code, ErrorCode::InvalidTxnState);
+    let guard = partition.begin_verification((id, epoch), 0, true).unwrap();
+    assert!(guard.is_some());
+    assert_eq!(produce(guard).unwrap().first_offset, Offset(0));
+    assert_eq!(partition.begin_verification((id, epoch), 1, true), Ok(None), "it is open now");
+    assert_eq!(stable(), (Offset(0), vec![]));
+    let marker = TxnMarker {
+        producer_id: id,
+        producer_epoch: ProducerEpoch(1),
+        commit: false,
+        coordinator_epoch: 0,
+        transaction_version: 2,
+    };
+    let same_epoch = TxnMarker { producer_epoch: epoch, ..marker };
+    let refused = partition.append_marker(&same_epoch, Millis(1_000_000)).unwrap_err();
+    assert_eq!(refused.code(), ErrorCode::InvalidProducerEpoch);
+    assert_eq!(partition.append_marker(&marker, Millis(1_000_000)).unwrap(), Offset(1));
+    assert_eq!(stable(), (Offset(2), vec![(id, Offset(0))]));
+    assert_eq!(partition.begin_verification((id, epoch), 0, true), Err(ErrorCode::InvalidProducerEpoch));
 }

@@ -2,7 +2,7 @@
 
 use std::future::Future;
 
-use crate::types::Offset;
+use crate::types::{ErrorCode, Offset};
 
 /// An ordered log of one machine's records.
 pub trait Journal: Send + Sync + 'static {
@@ -33,6 +33,9 @@ pub enum JournalError {
     /// The log is not there (yet).
     #[error("the journal is not available")]
     Unavailable,
+    /// The log refuses the records for what they say: a producer that is fenced, a transaction that is over.
+    #[error("the log refuses the records: {0}")]
+    Refused(ErrorCode),
     /// The disk failed.
     #[error("storage failed: {0}")]
     Storage(String),

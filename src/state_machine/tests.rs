@@ -54,6 +54,7 @@ impl StateMachine for Sum {
             JournalError::NotLeader
             | JournalError::NotEnoughReplicas
             | JournalError::Unavailable
+            | JournalError::Refused(_)
             | JournalError::Storage(_) => Outcome::default(),
         }
     }

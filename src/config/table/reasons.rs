@@ -32,5 +32,4 @@ pub const TLS: &str =
     "TLS is not served, so no client certificate could be asked for; remove the key or set it to none";
 pub const TOKENS: &str = "delegation tokens are off";
 pub const TOKEN_KEY: &str = "delegation tokens are not served; remove the key";
-pub const TRANSACTIONS: &str = "transactions are off (transaction.version 0)";
 pub const WHOLE_LOAD: &str = "coordinators read their log as it lies on disk";

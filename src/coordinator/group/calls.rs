@@ -1,6 +1,8 @@
 //! One method per API: the checks that come before the machine, and Kafka's answers where there is none.
 
+use crate::log::producer_state::VerificationGuard;
 use crate::protocol::StrBytes;
+use crate::protocol::control::TxnMarker;
 use crate::protocol::messages::delete_groups_response::DeletableGroupResult;
 use crate::protocol::messages::describe_groups_response::DescribedGroup;
 use crate::protocol::messages::leave_group_request::MemberIdentity;
@@ -10,6 +12,7 @@ use crate::protocol::messages::{
     DeleteGroupsResponse, GroupId, HeartbeatRequest, HeartbeatResponse, JoinGroupRequest, JoinGroupResponse,
     LeaveGroupRequest, LeaveGroupResponse, ListGroupsRequest, ListGroupsResponse, OffsetCommitRequest,
     OffsetCommitResponse, OffsetDeleteRequest, OffsetDeleteResponse, SyncGroupRequest, SyncGroupResponse,
+    TxnOffsetCommitRequest, TxnOffsetCommitResponse,
 };
 use crate::types::ErrorCode;
 
@@ -18,6 +21,7 @@ use super::machine::{Command, Reply};
 use super::offsets::{refused_commit, refused_fetch};
 use super::rebalance::join_error;
 use super::service::{Client, Groups};
+use super::transactions::refused_txn_commit;
 
 /// Before this version a join reply names the protocol even where there is none.
 const NULL_PROTOCOL_SINCE: i16 = 7;
@@ -131,6 +135,33 @@ impl Groups {
         match self.submit(&group, Command::Commit { request, version }).await {
             Ok(reply) => into!(reply, Commit),
             Err(error) => refused_commit(&asked, error),
+        }
+    }
+
+    /// TxnOffsetCommit, whose transaction `guard` shows to be verified. The caller has taken out the partitions that do
+    /// not exist.
+    pub async fn commit_in_transaction(
+        &self,
+        request: TxnOffsetCommitRequest,
+        guard: Option<VerificationGuard>,
+    ) -> TxnOffsetCommitResponse {
+        let group = request.group_id.clone();
+        let asked = request.clone();
+        match self.submit(&group, Command::CommitInTransaction { request, guard }).await {
+            Ok(reply) => into!(reply, TxnCommit),
+            Err(error) => refused_txn_commit(&asked, error),
+        }
+    }
+
+    /// WriteTxnMarkers for a partition of `__consumer_offsets`: the offsets that wait for the transaction are
+    /// committed or dropped. Answers once the marker is replicated, with Kafka's code for a transaction coordinator.
+    pub async fn end_transaction(&self, partition: i32, marker: TxnMarker) -> ErrorCode {
+        match self.submit_to(partition, Command::EndTransaction(marker)).await {
+            Ok(_) => ErrorCode::None,
+            Err(
+                ErrorCode::CoordinatorNotAvailable | ErrorCode::CoordinatorLoadInProgress | ErrorCode::NotCoordinator,
+            ) => ErrorCode::NotLeaderOrFollower,
+            Err(error) => error,
         }
     }
 

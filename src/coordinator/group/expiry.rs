@@ -36,14 +36,14 @@ impl GroupMachine {
     }
 
     fn expire_group(&self, turn: &mut Turn, group: &Group) {
-        let mut all_gone = true;
+        let mut all_gone = self.open.partitions_of(&group.id).next().is_none();
         if let Some(topics) = self.offsets.get(&group.id) {
             let retention = Millis(i64::from(self.settings.offsets_retention_minutes) * 60_000);
             for (topic, partitions) in topics {
                 for (partition, committed) in partitions {
                     let room = turn.outcome.records.len() < TOMBSTONES_AT_A_TIME;
-                    if room && !group.is_subscribed_to(topic) && is_expired(group, committed, turn.now.wall, retention)
-                    {
+                    let is_needed = group.is_subscribed_to(topic) || self.open.holds(&group.id, topic, *partition);
+                    if room && !is_needed && is_expired(group, committed, turn.now.wall, retention) {
                         turn.forget(&group.id, topic, *partition);
                     } else {
                         all_gone = false;
@@ -71,6 +71,16 @@ impl GroupMachine {
                     } else {
                         more = true;
                     }
+                }
+            }
+        }
+        for (name, id) in deleted {
+            for (group, partition, pending) in self.open.of_topic(name) {
+                let is_of_it = pending.topic_id == TopicId::ZERO || pending.topic_id == *id;
+                if is_of_it && turn.outcome.records.len() < TOMBSTONES_AT_A_TIME {
+                    turn.forget(group, name, partition);
+                } else {
+                    more |= is_of_it;
                 }
             }
         }
@@ -105,6 +115,10 @@ impl GroupMachine {
         for (topic, partitions) in self.offsets.get(id).into_iter().flatten() {
             partitions.keys().for_each(|partition| turn.forget(id, topic, *partition));
         }
+        let pending = self.open.partitions_of(id);
+        pending
+            .filter(|(topic, partition)| self.committed(id, topic, *partition).is_none())
+            .for_each(|(topic, partition)| turn.forget(id, topic, partition));
         turn.outcome.records.push(Record::Group { group: id.clone(), snapshot: None });
         Ok(())
     }

@@ -4,13 +4,15 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::config::BrokerConfig;
+use crate::log::producer_state::VerificationGuard;
 use crate::protocol::StrBytes;
+use crate::protocol::control::TxnMarker;
 use crate::protocol::messages::{
     DeleteGroupsResponse, HeartbeatRequest, HeartbeatResponse, JoinGroupResponse, LeaveGroupResponse,
     OffsetCommitRequest, OffsetCommitResponse, OffsetDeleteRequest, OffsetDeleteResponse, SyncGroupRequest,
-    SyncGroupResponse, describe_groups_response::DescribedGroup, leave_group_request::MemberIdentity,
-    list_groups_response::ListedGroup, offset_fetch_request::OffsetFetchRequestGroup,
-    offset_fetch_response::OffsetFetchResponseGroup,
+    SyncGroupResponse, TxnOffsetCommitRequest, TxnOffsetCommitResponse, describe_groups_response::DescribedGroup,
+    leave_group_request::MemberIdentity, list_groups_response::ListedGroup,
+    offset_fetch_request::OffsetFetchRequestGroup, offset_fetch_response::OffsetFetchResponseGroup,
 };
 use crate::state_machine::{JournalError, Now, Outcome, StateMachine, Ticket, TimerChange};
 use crate::types::{Millis, TopicId};
@@ -18,6 +20,7 @@ use crate::types::{Millis, TopicId};
 use super::classic::Group;
 use super::join::JoinCommand;
 use super::records::{CommittedOffset, GroupKind, GroupSnapshot, Record};
+use super::transactions::OpenTransactions;
 use super::undo::Undo;
 
 /// The settings that the coordinator obeys; each is Kafka's key of that name.
@@ -70,6 +73,8 @@ pub enum Command {
     Heartbeat(HeartbeatRequest),
     Leave { group: StrBytes, members: Vec<MemberIdentity> },
     Commit { request: OffsetCommitRequest, version: i16 },
+    CommitInTransaction { request: TxnOffsetCommitRequest, guard: Option<VerificationGuard> },
+    EndTransaction(TxnMarker),
     Fetch { group: OffsetFetchRequestGroup, require_stable: bool },
     DeleteOffsets(OffsetDeleteRequest),
     DeleteGroups(Vec<StrBytes>),
@@ -86,6 +91,8 @@ pub enum Reply {
     Heartbeat(HeartbeatResponse),
     Leave(LeaveGroupResponse),
     Commit(OffsetCommitResponse),
+    TxnCommit(TxnOffsetCommitResponse),
+    TransactionEnded,
     Fetch(OffsetFetchResponseGroup),
     DeleteOffsets(OffsetDeleteResponse),
     DeleteGroups(DeleteGroupsResponse),
@@ -118,6 +125,7 @@ pub type GroupOffsets = BTreeMap<Arc<str>, BTreeMap<i32, CommittedOffset>>;
 pub struct GroupMachine {
     pub(super) settings: Arc<Settings>,
     pub(super) offsets: BTreeMap<Arc<str>, GroupOffsets>,
+    pub(super) open: OpenTransactions,
     pub(super) snapshots: BTreeMap<Arc<str>, GroupSnapshot>,
     /// Groups of the newer kinds, which are neither coordinated nor touched.
     pub(super) newer: BTreeMap<Arc<str>, GroupKind>,
@@ -136,17 +144,36 @@ pub struct Live {
 impl GroupMachine {
     /// A coordinator of nothing.
     pub fn new(settings: Arc<Settings>) -> GroupMachine {
-        GroupMachine { settings, offsets: BTreeMap::new(), snapshots: BTreeMap::new(), newer: BTreeMap::new() }
+        GroupMachine {
+            settings,
+            offsets: BTreeMap::new(),
+            open: OpenTransactions::default(),
+            snapshots: BTreeMap::new(),
+            newer: BTreeMap::new(),
+        }
     }
 
     /// Takes over one record of the log, in order of the offsets.
     pub fn load(&mut self, record: &Record) {
         match record {
             Record::Offset { group, topic, partition, committed: Some(committed) } => {
-                let topics = self.offsets.entry(group.clone()).or_default();
-                topics.entry(topic.clone()).or_default().insert(*partition, committed.clone());
+                self.open.supersede_all(group, topic, *partition);
+                self.keep_offset((group.clone(), topic.clone(), *partition), committed.clone());
             }
-            Record::Offset { group, topic, partition, committed: None } => self.forget_offset(group, topic, *partition),
+            Record::Offset { group, topic, partition, committed: None } => {
+                self.open.forget(group, topic, *partition);
+                self.forget_offset(group, topic, *partition);
+            }
+            Record::TxnOffset { producer, group, topic, partition, committed } => {
+                self.open.add(producer.id, (group.clone(), topic.clone(), *partition), committed.clone());
+            }
+            Record::EndTxn(marker) => {
+                for (place, committed) in self.open.end(marker.producer_id) {
+                    if marker.commit {
+                        self.keep_offset(place, committed);
+                    }
+                }
+            }
             Record::Group { group, snapshot: Some(snapshot) } => {
                 self.snapshots.insert(group.clone(), snapshot.clone());
             }
@@ -166,6 +193,10 @@ impl GroupMachine {
     /// The committed offset of a group in a partition.
     pub fn committed(&self, group: &str, topic: &str, partition: i32) -> Option<&CommittedOffset> {
         self.offsets.get(group)?.get(topic)?.get(&partition)
+    }
+
+    fn keep_offset(&mut self, (group, topic, partition): (Arc<str>, Arc<str>, i32), committed: CommittedOffset) {
+        self.offsets.entry(group).or_default().entry(topic).or_default().insert(partition, committed);
     }
 
     fn forget_offset(&mut self, group: &Arc<str>, topic: &Arc<str>, partition: i32) {
@@ -192,7 +223,7 @@ impl StateMachine for GroupMachine {
         for (id, snapshot) in &self.snapshots {
             live.groups.insert(id.clone(), Group::from_snapshot(id.clone(), snapshot, now.wall));
         }
-        for id in self.offsets.keys().filter(|id| !self.newer.contains_key(*id)) {
+        for id in self.offsets.keys().chain(self.open.groups()).filter(|id| !self.newer.contains_key(*id)) {
             live.groups.entry(id.clone()).or_insert_with(|| Group::empty(id.clone(), now.wall));
         }
         let mut turn = self.turn(now);
@@ -216,7 +247,13 @@ impl StateMachine for GroupMachine {
             Command::Heartbeat(request) => self.heartbeat(live, &mut turn, ticket, &request),
             Command::Leave { group, members } => self.leave(live, &mut turn, ticket, &group, members),
             Command::Commit { request, version } => self.commit(live, &mut turn, ticket, &request, version),
-            Command::Fetch { group, .. } => turn.outcome.answer(ticket, Reply::Fetch(self.fetch(live, &group))),
+            Command::CommitInTransaction { request, guard } => {
+                self.commit_in_transaction(live, &mut turn, ticket, &request, guard);
+            }
+            Command::EndTransaction(marker) => self.end_transaction(&mut turn, ticket, marker),
+            Command::Fetch { group, require_stable } => {
+                turn.outcome.answer(ticket, Reply::Fetch(self.fetch(live, &group, require_stable)));
+            }
             Command::DeleteOffsets(request) => self.delete_offsets(live, &mut turn, ticket, &request),
             Command::DeleteGroups(groups) => self.delete_groups(live, &mut turn, ticket, groups),
             Command::Describe { groups, version } => {
@@ -256,8 +293,16 @@ impl StateMachine for GroupMachine {
 
     fn replay(&mut self, live: &mut Live, record: &Record) {
         self.load(record);
-        if let Record::Group { group, snapshot: None } = record {
-            live.groups.remove(group);
+        match record {
+            Record::Group { group, snapshot: None } => {
+                live.groups.remove(group);
+            }
+            // A group of only offsets needs no record of its own.
+            Record::TxnOffset { group, committed, .. } => {
+                let empty = || Group::empty(group.clone(), committed.committed_at);
+                live.groups.entry(group.clone()).or_insert_with(empty);
+            }
+            Record::Group { .. } | Record::Offset { .. } | Record::EndTxn(_) | Record::Newer { .. } => {}
         }
     }
 

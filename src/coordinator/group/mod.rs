@@ -28,9 +28,10 @@ mod subscription;
 mod sync;
 #[cfg(test)]
 mod tests;
+mod transactions;
 mod undo;
 
 pub use machine::{GroupMachine, Settings};
-pub use records::{CommittedOffset, GroupKind, GroupSnapshot, MemberSnapshot, Record};
-pub use service::{Client, Election, Groups, partition_of};
+pub use records::{CommittedOffset, GroupKind, GroupSnapshot, MemberSnapshot, Record, TxnProducer};
+pub use service::{Client, Groups};
 pub use state::State;

@@ -108,12 +108,7 @@ impl GroupMachine {
         committed_topic: &OffsetCommitRequestTopic,
         partition: &OffsetCommitRequestPartition,
     ) -> Result<(), ErrorCode> {
-        let metadata = partition.committed_metadata.as_deref().unwrap_or_default();
-        let most = usize::try_from(self.settings.offset_metadata_max_bytes).unwrap_or(0);
-        // Counted as Java counts: in UTF-16 units.
-        if metadata.len() > most && metadata.encode_utf16().count() > most {
-            return Err(ErrorCode::OffsetMetadataTooLarge);
-        }
+        let metadata = self.checked_metadata(partition.committed_metadata.as_deref())?;
         let wall = turn.now.wall;
         let expires_at = (request.retention_time_ms != -1).then(|| wall + Millis(request.retention_time_ms));
         let committed = CommittedOffset {
@@ -133,21 +128,39 @@ impl GroupMachine {
         Ok(())
     }
 
-    /// The committed offsets asked for, or all. What an open transaction holds back will be told here as unstable.
-    pub(super) fn fetch(&self, live: &Live, request: &OffsetFetchRequestGroup) -> OffsetFetchResponseGroup {
+    pub(super) fn checked_metadata<'a>(&self, metadata: Option<&'a str>) -> Result<&'a str, ErrorCode> {
+        let metadata = metadata.unwrap_or_default();
+        let most = usize::try_from(self.settings.offset_metadata_max_bytes).unwrap_or(0);
+        // Counted as Java counts: in UTF-16 units.
+        match metadata.len() > most && metadata.encode_utf16().count() > most {
+            true => Err(ErrorCode::OffsetMetadataTooLarge),
+            false => Ok(metadata),
+        }
+    }
+
+    /// The committed offsets asked for, or all. With `stable`, what an open transaction holds back is told as unstable.
+    pub(super) fn fetch(
+        &self,
+        live: &Live,
+        request: &OffsetFetchRequestGroup,
+        stable: bool,
+    ) -> OffsetFetchResponseGroup {
         let id = request.group_id.as_str();
         let topics = match &request.topics {
-            None => self.all_offsets(live, id),
-            Some(topics) => topics.iter().map(|topic| self.fetch_topic(id, topic)).collect(),
+            None => self.all_offsets(live, id, stable),
+            Some(topics) => topics.iter().map(|topic| self.fetch_topic(id, topic, stable)).collect(),
         };
         OffsetFetchResponseGroup::default().with_group_id(request.group_id.clone()).with_topics(topics)
     }
 
-    fn fetch_topic(&self, group: &str, topic: &OffsetFetchRequestTopics) -> OffsetFetchResponseTopics {
+    fn fetch_topic(&self, group: &str, topic: &OffsetFetchRequestTopics, stable: bool) -> OffsetFetchResponseTopics {
         let asked: TopicId = topic.topic_id.into();
         let of_another_topic =
             |kept: &CommittedOffset| kept.topic_id != TopicId::ZERO && asked != TopicId::ZERO && kept.topic_id != asked;
         let partitions = topic.partition_indexes.iter().map(|partition| {
+            if stable && self.open.holds(group, &topic.name, *partition) {
+                return unstable(*partition);
+            }
             let committed = self.committed(group, &topic.name, *partition).filter(|kept| !of_another_topic(kept));
             fetched(*partition, committed)
         });
@@ -157,11 +170,16 @@ impl GroupMachine {
             .with_partitions(partitions.collect())
     }
 
-    fn all_offsets(&self, live: &Live, group: &str) -> Vec<OffsetFetchResponseTopics> {
+    fn all_offsets(&self, live: &Live, group: &str, stable: bool) -> Vec<OffsetFetchResponseTopics> {
         let known = live.groups.contains_key(group) || self.newer.contains_key(group);
         let Some(topics) = self.offsets.get(group).filter(|_| known) else { return Vec::new() };
         let each = topics.iter().map(|(topic, partitions)| {
-            let partitions = partitions.iter().map(|(partition, committed)| fetched(*partition, Some(committed)));
+            let partitions = partitions.iter().map(|(partition, committed)| {
+                match stable && self.open.holds(group, topic, *partition) {
+                    true => unstable(*partition),
+                    false => fetched(*partition, Some(committed)),
+                }
+            });
             OffsetFetchResponseTopics::default().with_name(TopicName(text(topic))).with_partitions(partitions.collect())
         });
         each.collect()
@@ -178,7 +196,8 @@ impl GroupMachine {
                     let code = if subscribed { ErrorCode::GroupSubscribedToTopic } else { ErrorCode::None };
                     let partitions = topic.partitions.iter().map(|partition| {
                         let partition = partition.partition_index;
-                        if !subscribed && self.committed(&id, &name, partition).is_some() {
+                        let is_kept = self.committed(&id, &name, partition).is_some();
+                        if !subscribed && (is_kept || self.open.holds(&id, &name, partition)) {
                             turn.forget(&id, &name, partition);
                         }
                         OffsetDeleteResponsePartition::default()
@@ -215,6 +234,10 @@ fn deletable_from<'a>(live: &'a Live, id: &str) -> Result<&'a Group, ErrorCode> 
         State::Stable | State::PreparingRebalance | State::CompletingRebalance => Err(ErrorCode::NonEmptyGroup),
         State::Dead => Err(ErrorCode::GroupIdNotFound),
     }
+}
+
+fn unstable(partition: i32) -> OffsetFetchResponsePartitions {
+    fetched(partition, None).with_error_code(ErrorCode::UnstableOffsetCommit.code())
 }
 
 fn fetched(partition: i32, committed: Option<&CommittedOffset>) -> OffsetFetchResponsePartitions {

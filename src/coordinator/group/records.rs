@@ -4,13 +4,15 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use crate::log::producer_state::VerificationGuard;
+use crate::protocol::control::TxnMarker;
 use crate::protocol::internal::{
     GroupMetadataKey, GroupMetadataValue, GroupRecord, LegacyOffsetCommitValue, MemberMetadata, OffsetCommitKey,
     OffsetCommitValue,
 };
 use crate::protocol::message::RecordError;
 use crate::protocol::wire::WireError;
-use crate::types::{LeaderEpoch, Millis, Offset, TopicId};
+use crate::types::{LeaderEpoch, Millis, Offset, ProducerEpoch, ProducerId, TopicId};
 
 /// A committed offset without its own expiry is written in this version, one with it in version 1, as the JVM does.
 const OFFSET_COMMIT_VERSION: i16 = 4;
@@ -24,6 +26,10 @@ const ABSENT: i64 = -1;
 pub enum Record {
     /// A group committed an offset, or lost it.
     Offset { group: Arc<str>, topic: Arc<str>, partition: i32, committed: Option<CommittedOffset> },
+    /// A group commits an offset when the transaction of `producer` is committed.
+    TxnOffset { producer: TxnProducer, group: Arc<str>, topic: Arc<str>, partition: i32, committed: CommittedOffset },
+    /// A transaction has ended.
+    EndTxn(TxnMarker),
     /// A classic group after a rebalance, or its end.
     Group { group: Arc<str>, snapshot: Option<GroupSnapshot> },
     /// A record of one of the newer kinds of groups, which are not coordinated here.
@@ -47,6 +53,15 @@ impl GroupKind {
             GroupKind::Streams => "streams",
         }
     }
+}
+
+/// Whose transaction a record belongs to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct TxnProducer {
+    pub id: ProducerId,
+    pub epoch: ProducerEpoch,
+    /// Shows that the transaction was verified; of no meaning once the record is in the log.
+    pub guard: Option<VerificationGuard>,
 }
 
 /// How far a group has got in a partition.
@@ -105,6 +120,16 @@ impl Record {
                     GROUP_METADATA_VERSION,
                 )
             }
+            Record::TxnOffset { group, topic, partition, committed, .. } => {
+                let (group, topic) = (group.to_string(), topic.to_string());
+                let key = OffsetCommitKey { group, topic, partition: *partition };
+                (GroupRecord::OffsetCommit(key, Some(committed.to_value())), OFFSET_COMMIT_VERSION)
+            }
+            Record::EndTxn(_) => {
+                let field = "end of a transaction".to_owned();
+                let error = WireError::Malformed { field, at: 0, reason: "is a batch of its own" };
+                return Err(RecordError::Malformed { name: "group record", error });
+            }
             Record::Newer { group, .. } => {
                 let field = format!("group {group}");
                 let error = WireError::Malformed { field, at: 0, reason: "is of a kind that is not coordinated here" };
@@ -112,6 +137,16 @@ impl Record {
             }
         };
         Ok((record.encode_key()?, record.encode_value(version)?))
+    }
+
+    /// The record as it is in a batch of `producer`'s transaction. Deletions are never part of one.
+    pub fn in_transaction(self, producer: TxnProducer) -> Record {
+        match self {
+            Record::Offset { group, topic, partition, committed: Some(committed) } => {
+                Record::TxnOffset { producer, group, topic, partition, committed }
+            }
+            other => other,
+        }
     }
 
     /// The record of that key and value. A type or version that 4.3 does not know is an error that names it.

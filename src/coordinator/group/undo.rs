@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
+use crate::coordinator::error_of;
 use crate::state_machine::{JournalError, Outcome, Ticket};
-use crate::types::ErrorCode;
 
 use super::join::unwritten_join;
 use super::machine::{GroupMachine, Live, Reply, Timer, Turn};
@@ -73,14 +73,5 @@ impl GroupMachine {
 fn answer_fenced(turn: &mut Turn, failed: &Outcome<GroupMachine>, except: Ticket) {
     for (ticket, reply) in failed.replies.iter().filter(|(ticket, _)| *ticket != except) {
         turn.outcome.answer(*ticket, Reply::clone(reply));
-    }
-}
-
-/// What a client is told when its change could not be written.
-pub fn error_of(why: &JournalError) -> ErrorCode {
-    match why {
-        JournalError::NotLeader | JournalError::Storage(_) => ErrorCode::NotCoordinator,
-        JournalError::NotEnoughReplicas | JournalError::Unavailable => ErrorCode::CoordinatorNotAvailable,
-        JournalError::TooLarge { .. } => ErrorCode::UnknownServerError,
     }
 }

@@ -144,10 +144,19 @@ impl ProducerStates {
             let verification = self.verifications.get(&batch.producer_id);
             append_data(pending, current, batch, verification, context.origin)?;
         }
-        if batch.is_transactional() {
+        if batch.is_transactional() && !self.verifies_next(batch) {
             append.verified.push(batch.producer_id);
         }
         Ok(SequenceCheck::New)
+    }
+
+    /// Whether a marker that raised the epoch comes after the next transaction began to be verified in that epoch.
+    fn verifies_next(&self, batch: &BatchHeader) -> bool {
+        let verification = self.verifications.get(&batch.producer_id);
+        let next = |verification: &Verification| {
+            verification.supports_epoch_bump && verification.epoch == batch.producer_epoch
+        };
+        batch.is_control() && verification.is_some_and(next)
     }
 
     /// A transactional batch must belong to a transaction that its coordinator knows about.

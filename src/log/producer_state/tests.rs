@@ -271,6 +271,19 @@ fn a_transaction_begins_only_with_the_coordinators_word() {
 }
 
 #[test]
+fn a_late_marker_leaves_the_verification_of_the_next_transaction() {
+    let newer = AppendContext { transaction_version: 2, ..COORDINATOR };
+    for (supports_epoch_bump, verdict) in [(true, Ok(SequenceCheck::New)), (false, Err(ProducerError::NotVerified))] {
+        let mut partition = partition();
+        assert_eq!(partition.send_verified(transactional(0, 0)), NEW);
+        let asked = partition.states.begin_verification(P, ProducerEpoch(1), 0, supports_epoch_bump, Millis(0));
+        let guard = asked.unwrap();
+        assert_eq!(partition.end_txn(P, 1, (true, 0), newer).unwrap().len(), 1);
+        assert_eq!(partition.append(transactional(1, 0), AppendContext { guard, ..CLIENT }), verdict);
+    }
+}
+
+#[test]
 fn a_producer_that_can_raise_its_epoch_begins_at_zero() {
     let mut partition = partition();
     let guard = partition.states.begin_verification(P, ProducerEpoch(0), 2, true, Millis(0)).unwrap();

@@ -11,7 +11,7 @@ pub struct VerificationGuard(pub(super) u64);
 pub(super) struct Verification {
     pub(super) guard: VerificationGuard,
     pub(super) started: Millis,
-    epoch: ProducerEpoch,
+    pub(super) epoch: ProducerEpoch,
     /// The lowest sequence seen: a later batch may not be appended before it.
     pub(super) lowest_sequence: i32,
     pub(super) supports_epoch_bump: bool,

@@ -88,3 +88,24 @@ fn open_transactions_hold_readers_back_and_aborted_ones_are_found() {
     assert_eq!(log.aborted_transactions(Offset(0), Offset(9)).unwrap(), [aborted]);
     assert_eq!(log.last_stable_offset(log.high_watermark()), Offset(6));
 }
+
+#[test]
+fn readers_are_told_of_the_aborted_transactions_of_what_they_read() {
+    let mut bench = Bench::new();
+    bench.config.index_interval_bytes = 1;
+    let log = bench.open_new();
+    for producer in 1..=4 {
+        follow(&log, produced(producer, 0, 1, true));
+        marker(&log, producer, false);
+    }
+    let told = |from: i64, max_bytes: usize| {
+        let read = log.read(Offset(from), max_bytes, log.end_offset(), true).unwrap();
+        let aborted = log.aborted_in(Offset(from), &read).unwrap();
+        aborted.iter().map(|txn| txn.producer_id.0).collect::<Vec<_>>()
+    };
+    assert_eq!(told(0, 1), [1], "one batch");
+    assert_eq!(told(0, 1 << 20), [1, 2, 3, 4]);
+    assert_eq!(told(4, 1), [3]);
+    assert_eq!(told(5, 1 << 20), [3, 4], "the marker of the third ends it");
+    assert_eq!(told(8, 1 << 20), [0; 0], "nothing is read");
+}

@@ -42,8 +42,9 @@ pub fn response_layout(api_key: i16, version: i16) -> i16 {
 }
 
 /// A request of a newer layout as the message crate's struct. Topics of OffsetCommit and OffsetFetch have their ids in
-/// `topic_id` and no names. Lost is only whether AddRaftVoter answers before the commit and whether InitProducerId asks
-/// for two-phase commit: handlers that care read [`AddRaftVoterRequest`] and [`InitProducerIdRequest`].
+/// `topic_id` and no names. Lost is only whether AddRaftVoter answers before the commit, whether InitProducerId asks for
+/// two-phase commit, and all of WriteTxnMarkers: handlers that care read [`AddRaftVoterRequest`],
+/// [`InitProducerIdRequest`] and [`WriteTxnMarkersRequest`].
 pub fn decode_as_older(api_key: i16, version: i16, body: &Bytes) -> Option<Result<RequestKind, RecordError>> {
     Some(match (api_key, version) {
         (OFFSET_COMMIT, 10) => {
@@ -55,6 +56,9 @@ pub fn decode_as_older(api_key: i16, version: i16, body: &Bytes) -> Option<Resul
         (INIT_PRODUCER_ID, 6) => {
             InitProducerIdRequest::decode(body, version).map(|(request, _)| RequestKind::InitProducerId(request.into()))
         }
+        // Nothing of it has a place in the crate's struct that a handler would not rather read itself.
+        (WRITE_TXN_MARKERS, 2) => WriteTxnMarkersRequest::decode(body, version)
+            .map(|_| RequestKind::WriteTxnMarkers(kafka_protocol::messages::WriteTxnMarkersRequest::default())),
         (ADD_RAFT_VOTER, 1) => {
             AddRaftVoterRequest::decode(body, version).map(|(request, _)| RequestKind::AddRaftVoter(request.into()))
         }

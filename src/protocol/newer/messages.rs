@@ -117,6 +117,27 @@ message! {
         partition_indexes: Vec<i32> [since 8];
     }
 
+    /// `WriteTxnMarkersRequest`, up to its newest version.
+    pub struct WriteTxnMarkersRequest(1..=2, flexible 1) {
+        markers: Vec<WritableTxnMarker>;
+    }
+
+    /// Part of [`WriteTxnMarkersRequest`].
+    pub struct WritableTxnMarker {
+        producer_id: i64;
+        producer_epoch: i16;
+        transaction_result: bool;
+        topics: Vec<WritableTxnMarkerTopic>;
+        coordinator_epoch: i32;
+        transaction_version: i8 [since 2, ignorable];
+    }
+
+    /// Part of [`WriteTxnMarkersRequest`].
+    pub struct WritableTxnMarkerTopic {
+        name: String;
+        partition_indexes: Vec<i32>;
+    }
+
     /// `InitProducerIdRequest`, up to its newest version.
     pub struct InitProducerIdRequest(0..=6, flexible 2) {
         transactional_id: Option<String>;

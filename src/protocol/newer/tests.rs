@@ -24,6 +24,7 @@ fn declared_messages_agree_with_the_table() {
     check::<OffsetCommitRequest>(8, Direction::Request);
     check::<OffsetFetchRequest>(9, Direction::Request);
     check::<InitProducerIdRequest>(22, Direction::Request);
+    check::<WriteTxnMarkersRequest>(27, Direction::Request);
     check::<DescribeLogDirsResponse>(35, Direction::Response);
     check::<BrokerHeartbeatRequest>(63, Direction::Request);
     check::<AddRaftVoterRequest>(80, Direction::Request);

@@ -7,3 +7,4 @@ mod records;
 mod script;
 mod service;
 mod timing;
+mod transactions;

@@ -14,17 +14,22 @@ use super::super::join::JoinCommand;
 use super::super::machine::{Command, GroupMachine, Live, Reply, Settings, Timer};
 use super::super::records::Record;
 use crate::protocol::StrBytes;
+use crate::protocol::control::TxnMarker;
 use crate::protocol::messages::join_group_request::JoinGroupRequestProtocol;
 use crate::protocol::messages::leave_group_request::MemberIdentity;
 use crate::protocol::messages::offset_commit_request::{OffsetCommitRequestPartition, OffsetCommitRequestTopic};
 use crate::protocol::messages::offset_delete_request::{OffsetDeleteRequestPartition, OffsetDeleteRequestTopic};
 use crate::protocol::messages::offset_fetch_request::{OffsetFetchRequestGroup, OffsetFetchRequestTopics};
 use crate::protocol::messages::sync_group_request::SyncGroupRequestAssignment;
+use crate::protocol::messages::txn_offset_commit_request::{
+    TxnOffsetCommitRequestPartition, TxnOffsetCommitRequestTopic,
+};
 use crate::protocol::messages::{
     GroupId, HeartbeatRequest, JoinGroupRequest, OffsetCommitRequest, OffsetDeleteRequest, SyncGroupRequest, TopicName,
+    TxnOffsetCommitRequest,
 };
 use crate::state_machine::{Deadlines, JournalError, Now, Outcome, StateMachine, Ticket};
-use crate::types::{ErrorCode, Millis, TopicId};
+use crate::types::{ErrorCode, Millis, ProducerEpoch, ProducerId, TopicId};
 
 /// Runs a script in a fresh coordinator and compares everything that was answered.
 #[track_caller]
@@ -128,8 +133,17 @@ impl Bench {
         self.deadlines = Deadlines::default();
         self.open.clear();
         for record in self.log.clone() {
+            if let Record::EndTxn(_) = record {
+                // A batch of its own, which has no key.
+                self.machine.load(&record);
+                continue;
+            }
             let (key, value) = record.encode().expect("it was valid when it was written");
-            self.machine.load(&Record::decode(&key, value.as_deref()).expect("what was written can be read"));
+            let read = Record::decode(&key, value.as_deref()).expect("what was written can be read");
+            self.machine.load(&match record {
+                Record::TxnOffset { producer, .. } => read.in_transaction(producer),
+                _ => read,
+            });
         }
         self.start();
     }
@@ -169,6 +183,8 @@ impl Bench {
             "leave" => self.leave(&words),
             "commit" => self.commit(&words),
             "fetch" => self.fetch(&words),
+            "pend" => self.pend(&words),
+            "end" => self.end(&words),
             "forget" => self.forget(&words),
             "delete" => drop(self.submit("", Command::DeleteGroups(vec![str_bytes("g")]))),
             "describe" => {
@@ -350,6 +366,40 @@ impl Bench {
         self.submit("", Command::Fetch { group, require_stable: true });
     }
 
+    /// An offset committed by the producer `p` within its transaction.
+    fn pend(&mut self, words: &Words) {
+        let topics = words.rest.iter().map(|each| {
+            let (partition, offset) = each.split_once('=').expect("topic-partition=offset");
+            let (topic, partition) = topic_partition(partition);
+            TxnOffsetCommitRequestTopic::default().with_name(topic).with_partitions(vec![
+                TxnOffsetCommitRequestPartition::default()
+                    .with_partition_index(partition)
+                    .with_committed_offset(offset.parse().expect("an offset"))
+                    .with_committed_metadata(words.text("metadata")),
+            ])
+        });
+        let request = TxnOffsetCommitRequest::default()
+            .with_group_id(GroupId(str_bytes("g")))
+            .with_producer_id(i64::from(words.number("p", 7)).into())
+            .with_member_id(self.id(words))
+            .with_group_instance_id(words.text("instance"))
+            .with_generation_id(words.number("g", -1))
+            .with_topics(topics.collect());
+        self.submit(words.subject, Command::CommitInTransaction { request, guard: None });
+    }
+
+    /// `end commit` or `end abort` of the producer `p`'s transaction.
+    fn end(&mut self, words: &Words) {
+        let marker = TxnMarker {
+            producer_id: ProducerId(i64::from(words.number("p", 7))),
+            producer_epoch: ProducerEpoch(0),
+            commit: words.subject == "commit",
+            coordinator_epoch: 0,
+            transaction_version: 0,
+        };
+        self.submit(words.subject, Command::EndTransaction(marker));
+    }
+
     fn forget(&mut self, words: &Words) {
         let (topic, partition) = topic_partition(words.subject);
         let partition = OffsetDeleteRequestPartition::default().with_partition_index(partition);
@@ -381,6 +431,10 @@ impl Bench {
             Record::Offset { topic, partition, committed: Some(committed), .. } => {
                 format!("{topic}-{partition}={}", committed.offset)
             }
+            Record::TxnOffset { producer, topic, partition, committed, .. } => {
+                format!("{}:{topic}-{partition}={}", producer.id.0, committed.offset)
+            }
+            Record::EndTxn(marker) => format!("{}:end", marker.producer_id.0),
             Record::Offset { topic, partition, committed: None, .. } => format!("{topic}-{partition}=gone"),
             Record::Group { snapshot: Some(group), .. } => {
                 let members = group.members.iter().map(|member| &*member.member_id).collect::<Vec<_>>().join(",");
@@ -422,9 +476,23 @@ fn told(who: &str, reply: &Reply) -> String {
             let each: Vec<_> = partitions.map(|partition| name(partition.error_code)).collect();
             format!("{who} commit {}", each.join(","))
         }
+        Reply::TxnCommit(reply) => {
+            let partitions = reply.topics.iter().flat_map(|topic| &topic.partitions);
+            let each: Vec<_> = partitions.map(|partition| name(partition.error_code)).collect();
+            format!("{who} pend {}", each.join(","))
+        }
+        Reply::TransactionEnded => format!("{who} ended"),
         Reply::Fetch(reply) => {
             let each = reply.topics.iter().flat_map(|topic| {
                 topic.partitions.iter().map(|partition| {
+                    if partition.error_code != 0 {
+                        return format!(
+                            "{}-{} {}",
+                            &*topic.name,
+                            partition.partition_index,
+                            name(partition.error_code)
+                        );
+                    }
                     let metadata = partition.metadata.as_deref().unwrap_or("?");
                     let metadata = if metadata.is_empty() { String::new() } else { format!("({metadata})") };
                     format!("{}-{}={}{metadata}", &*topic.name, partition.partition_index, partition.committed_offset)

@@ -6,8 +6,9 @@ use std::time::{Duration, Instant};
 
 use super::super::machine::Settings;
 use super::super::records::{GroupKind, Record};
-use super::super::service::{Client, Election, Groups, partition_of};
+use super::super::service::{Client, Groups};
 use super::script::{str_bytes, subscription};
+use crate::coordinator::{Election, partition_of};
 use crate::protocol::frame::encode_response;
 use crate::protocol::messages::join_group_request::JoinGroupRequestProtocol;
 use crate::protocol::messages::leave_group_request::MemberIdentity;
