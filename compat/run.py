@@ -30,6 +30,7 @@ SCENARIOS = {
     "retention": ["java", "confluent"],
     "kill9": ["java", "confluent"],
     "dropped": ["java", "confluent"],
+    "transactions": ["java"],
     "official-tools": ["java"],
     "connect": [],
     "shippers": ["kcat", *install.SHIPPERS],

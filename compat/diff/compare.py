@@ -21,7 +21,7 @@ NAMED = {
 }
 NEVER_NAMES = (None, "", 0, -1, ZERO_UUID)
 # Moments: equal, or both within the run.
-MOMENTS = {"Timestamp", "LogAppendTimeMs", "AppendTimeMs", "LastTimestamp", "LastFetchTimestamp", "LastCaughtUpTimestamp"}
+MOMENTS = {"Timestamp", "LogAppendTimeMs", "AppendTimeMs", "LastTimestamp", "LastFetchTimestamp", "LastCaughtUpTimestamp", "TransactionStartTimeMs"}
 # What the machine, not the broker, decides at that moment; both must tell something.
 GAUGES = {"UsableBytes"}
 # Most of Kafka's arrays stand in the order of a hash table; in these the order tells something.

@@ -22,6 +22,7 @@ UNKNOWN_ID = "bm9ib2R5IGhhcyB0aGlzIA"
 WEIGHTS = {
     "Produce": 30, "Fetch": 30, "ListOffsets": 10, "Metadata": 10, "OffsetCommit": 10, "OffsetFetch": 10, "DeleteRecords": 5,
     "JoinGroup": 2, "DescribeConfigs": 2, "AddRaftVoter": 0,
+    "AddPartitionsToTxn": 0, "WriteTxnMarkers": 0, "TxnOffsetCommit": 0,
 }
 WEIGHT = 3
 

@@ -37,12 +37,12 @@ NAMED = {
     "own-keys": Rule(r"^  ottla\.", None, "keys that only this broker has"),
     "loggers": Rule(r" sensitive=false synonyms={}$", None, "loggers are named for what the program consists of"),
     "apis": Rule(
-        r"\t(\w*Txn\w*|\w+Transactions|ConsumerGroup\w+|(\w+?)?Share[A-Z]\w+|Streams\w+)\(", None,
-        "transactions and the newer group kinds are not served",
+        r"\t(ConsumerGroup\w+|(\w+?)?Share[A-Z]\w+|Streams\w+)\(", None,
+        "the newer group kinds are not served",
     ),
     "features": Rule(
-        r"^Feature: (group|share|streams|transaction)\.version", None,
-        "transactions and the newer group kinds are not served",
+        r"^Feature: (group|share|streams)\.version", None,
+        "the newer group kinds are not served",
     ),
     "unordered": Rule("", "", "the tool prints the lines in the order of a hash"),
 }
