@@ -27,6 +27,7 @@ SCENARIOS = {
     "diff": ["jvm"],
     "groups": ["java", "confluent"],
     "files": ["java", "confluent", "kafka-clients"],
+    "compaction": ["java", "confluent"],
     "retention": ["java", "confluent"],
     "kill9": ["java", "confluent"],
     "dropped": ["java", "confluent"],

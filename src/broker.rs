@@ -1,5 +1,6 @@
 //! A node: the only place that builds its parts and connects them. They start in order and stop in reverse.
 
+mod cleaner;
 mod cluster;
 mod coordinator_log;
 mod group_log;
@@ -36,6 +37,7 @@ use crate::replication::Partitions;
 use crate::replication::fetch_session::FetchSessions;
 use crate::types::{BrokerId, Clock, ErrorCode, Uuid};
 
+use cleaner::Cleaner;
 pub use cluster::{Cluster, ClusterError, format_if_empty};
 use lifecycle::Lifecycle;
 use publisher::Publisher;
@@ -97,6 +99,7 @@ pub struct Broker {
     node: Arc<Node>,
     lifecycle: Lifecycle,
     housekeeping: Housekeeping,
+    cleaner: Cleaner,
     health: Arc<Health>,
     admin: Option<JoinHandle<std::io::Result<()>>>,
     stop_admin: CancellationToken,
@@ -126,6 +129,7 @@ impl Broker {
             tokio::task::spawn_blocking(move || open_storage(&setup, &config, &clock)).await??
         };
         let housekeeping = Housekeeping::start(&log_dirs)?;
+        let cleaner = Cleaner::start(&log_dirs, &config.broker(), &metrics, &clock)?;
         let broker = config.broker();
         let node = Arc::new(Node {
             broker_id: BrokerId(broker.node_id),
@@ -155,7 +159,7 @@ impl Broker {
             config,
         });
         let (placed, to_assign) = mpsc::unbounded_channel();
-        let publisher = publisher(&node, &setup.data, placed, server.network().clone());
+        let publisher = publisher(&node, &setup.data, placed, server.network().clone(), cleaner.clone());
         tokio::task::spawn_blocking({
             let quorum = node.quorum.clone();
             move || subscribe(publisher, &quorum)
@@ -167,7 +171,7 @@ impl Broker {
         server.serve(false, &dispatch, &setup.data);
         health.set_ready();
         tracing::info!("node {} serves after {} ms", node.broker_id, began.elapsed().as_millis());
-        Ok(Broker { server, node, lifecycle, housekeeping, health, admin, stop_admin })
+        Ok(Broker { server, node, lifecycle, housekeeping, cleaner, health, admin, stop_admin })
     }
 
     /// Waits until the node cannot go on.
@@ -188,8 +192,9 @@ impl Broker {
         }
         let Housekeeping { stop, thread } = self.housekeeping;
         stop.store(true, Ordering::Release);
-        let node = self.node;
+        let (node, cleaner) = (self.node, self.cleaner);
         let closed = tokio::task::spawn_blocking(move || {
+            cleaner.stop();
             node.log_dirs.context().work.stop();
             // What it was doing is done again at the next start.
             let _ = thread.join();
@@ -254,6 +259,7 @@ fn publisher(
     blocking: &Handle,
     placed: mpsc::UnboundedSender<publisher::PlacedReplica>,
     network: Arc<crate::network::Network>,
+    cleaner: Cleaner,
 ) -> Publisher {
     Publisher {
         broker_id: node.broker_id,
@@ -267,7 +273,11 @@ fn publisher(
         clock: node.clock.clone(),
         blocking: blocking.clone(),
         placed,
-        reconfigured: Box::new(move |config| network.reconfigure(&config.broker())),
+        reconfigured: Box::new(move |config| {
+            let broker = config.broker();
+            network.reconfigure(&broker);
+            cleaner.reconfigure(&broker);
+        }),
     }
 }
 

@@ -22,6 +22,15 @@ pub fn batch_at(timestamp: i64, values: &[&[u8]]) -> Bytes {
     fill(BatchBuilder::new(Offset::ZERO), timestamp, values)
 }
 
+/// One batch of keys and values, all at `timestamp`; without a value a key is deleted.
+pub fn keyed_batch(timestamp: i64, records: &[(&[u8], Option<&[u8]>)]) -> Bytes {
+    let mut builder = BatchBuilder::new(Offset::ZERO);
+    for (key, value) in records {
+        builder.append(Millis(timestamp), Some(key), *value, &[]);
+    }
+    builder.build()
+}
+
 /// One batch of an idempotent producer.
 pub fn producer_batch(id: i64, epoch: i16, sequence: i32, values: &[&[u8]]) -> Bytes {
     let builder = BatchBuilder::new(Offset::ZERO).producer(ProducerId(id), ProducerEpoch(epoch), sequence);
@@ -80,4 +89,32 @@ pub fn records_in(bytes: &[u8]) -> Vec<Record> {
         }
     }
     records
+}
+
+/// A record with its key, as it was fetched.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeyedRecord {
+    pub offset: i64,
+    pub timestamp: i64,
+    pub key: Option<Vec<u8>>,
+    pub value: Option<Vec<u8>>,
+}
+
+/// All records of whole batches, and the offset behind the last batch, which may be empty.
+pub fn keyed_records_in(bytes: &[u8]) -> (Vec<KeyedRecord>, i64) {
+    let mut decompressor = Decompressor::new();
+    let (mut records, mut next) = (Vec::new(), -1);
+    for found in split_batches(bytes) {
+        let found = found.expect("a batch");
+        assert!(found.crc_valid(), "the checksum holds");
+        assert!(found.header.base_offset.0 >= next, "offsets rise");
+        next = found.header.next_offset().0;
+        for record in found.records(&mut decompressor).expect("records") {
+            let record = record.expect("a record");
+            let (offset, timestamp) = (found.header.offset_of(&record).0, found.header.timestamp_of(&record).0);
+            let (key, value) = (record.key.map(<[u8]>::to_vec), record.value.map(<[u8]>::to_vec));
+            records.push(KeyedRecord { offset, timestamp, key, value });
+        }
+    }
+    (records, next)
 }

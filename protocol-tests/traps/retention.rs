@@ -10,13 +10,13 @@ const OFTEN: (&str, &str) = ("log.retention.check.interval.ms", "50");
 const SMALL_SEGMENTS: (&str, &str) = ("segment.bytes", "1048576");
 
 /// Names in a directory that end in `suffix`.
-fn names(dir: &Path, suffix: &str) -> Vec<String> {
+pub fn names(dir: &Path, suffix: &str) -> Vec<String> {
     let Ok(entries) = fs::read_dir(dir) else { return Vec::new() };
     let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
     names.filter(|name| name.ends_with(suffix)).collect()
 }
 
-fn bytes_on_disk(dir: &Path) -> u64 {
+pub fn bytes_on_disk(dir: &Path) -> u64 {
     let Ok(entries) = fs::read_dir(dir) else { return 0 };
     entries.filter_map(|entry| Some(entry.ok()?.metadata().ok()?.len())).sum()
 }

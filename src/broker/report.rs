@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::config::{BROKER_KEYS, CleanupPolicy, ConfigKey, ConfigStore, GROUP_KEYS, Status, TOPIC_KEYS};
+use crate::config::{BROKER_KEYS, ConfigKey, ConfigStore, GROUP_KEYS, Status, TOPIC_KEYS};
 use crate::metadata::{ConfigResource, MetadataImage};
 
 /// Names in a line before the rest is only counted.
@@ -13,28 +13,17 @@ pub fn lines(image: &MetadataImage, configs: &ConfigStore) -> Vec<String> {
     [compacted(image, configs), quotas(image), settings(image)].into_iter().flatten().collect()
 }
 
-/// Topics whose logs would be compacted. Internal ones are everywhere; alone they are no news.
+/// Topics that would be compacted if the cleaner were not switched off.
 fn compacted(image: &MetadataImage, configs: &ConfigStore) -> Option<String> {
-    let (mut whole, mut cut) = (BTreeSet::new(), BTreeSet::new());
-    for topic in image.topics.iter() {
-        let config = configs.topic_config(&image.config(&ConfigResource::topic(&*topic.name)));
-        match config.cleanup_policy {
-            CleanupPolicy { compact: true, delete: false } => whole.insert(topic.name.to_string()),
-            CleanupPolicy { compact: true, delete: true } => cut.insert(topic.name.to_string()),
-            CleanupPolicy { compact: false, .. } => continue,
-        };
-    }
-    if whole.iter().chain(&cut).all(|name| name.starts_with("__")) {
+    if configs.broker().log_cleaner_enable {
         return None;
     }
-    let mut parts = Vec::new();
-    if !whole.is_empty() {
-        parts.push(format!("kept whole: {}", listed(&whole)));
-    }
-    if !cut.is_empty() {
-        parts.push(format!("only cut by retention: {}", listed(&cut)));
-    }
-    Some(format!("no cleaner runs, so that topics with cleanup.policy=compact grow; {}", parts.join("; ")))
+    let is_compacted =
+        |name: &&str| configs.topic_config(&image.config(&ConfigResource::topic(*name))).cleanup_policy.compact;
+    let names: BTreeSet<String> =
+        image.topics.iter().map(|topic| &*topic.name).filter(is_compacted).map(str::to_owned).collect();
+    let grow = if names.is_empty() { String::new() } else { format!("; these grow: {}", listed(&names)) };
+    Some(format!("log.cleaner.enable=false is deprecated, and compacted topics are neither compacted nor cut{grow}"))
 }
 
 fn quotas(image: &MetadataImage) -> Option<String> {
@@ -101,15 +90,16 @@ mod tests {
         image
     }
 
-    fn said(image: &MetadataImage) -> Vec<String> {
-        lines(image, &ConfigStore::new(load(None, &[], &|_| None).unwrap().broker))
+    fn said(image: &MetadataImage, overrides: &[(&str, &str)]) -> Vec<String> {
+        let overrides: Vec<_> = overrides.iter().map(|(key, value)| (key.to_string(), value.to_string())).collect();
+        lines(image, &ConfigStore::new(load(None, &overrides, &|_| None).unwrap().broker))
     }
 
     #[test]
     fn nothing_is_said_of_what_takes_effect() {
         let retention = (ConfigResource::topic("a"), "retention.ms", "1");
         let offsets = (ConfigResource::topic("__consumer_offsets"), "cleanup.policy", "compact");
-        assert_eq!(said(&image(&["a", "__consumer_offsets"], &[retention, offsets])), Vec::<String>::new());
+        assert_eq!(said(&image(&["a", "__consumer_offsets"], &[retention, offsets]), &[]), Vec::<String>::new());
     }
 
     #[test]
@@ -128,10 +118,10 @@ mod tests {
         image.client_quotas =
             Arc::new(BTreeMap::from([(user, BTreeMap::from([("producer_byte_rate".to_owned(), 1.0)]))]));
         assert_eq!(
-            said(&image),
+            said(&image, &[("log.cleaner.enable", "false")]),
             [
-                "no cleaner runs, so that topics with cleanup.policy=compact grow; kept whole: __consumer_offsets, a; \
-                 only cut by retention: b",
+                "log.cleaner.enable=false is deprecated, and compacted topics are neither compacted nor cut; these grow: \
+                 __consumer_offsets, a, b",
                 "client quotas are kept and described, but not enforced: 1 of them are set",
                 "set in the metadata without effect: share.session.timeout.ms of group g (share groups are off \
                  (share.version 0)); num.io.threads of all brokers (work is spread over the processors, there are no \

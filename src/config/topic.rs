@@ -7,7 +7,7 @@ use super::key::Default::{Is, Null};
 use super::key::Status::{Obeyed, WithoutEffect};
 use super::key::Valid::*;
 use super::key::{ConfigKey, Type, UpdateMode};
-use super::table::reasons::{ALONE, CLEANER, GROWING, TIERED};
+use super::table::reasons::{ALONE, GROWING, TIERED};
 use super::value::{FromValue, InvalidValue, Value, Values};
 
 macro_rules! declare {
@@ -53,7 +53,7 @@ declare! {
         "How stored batches are compressed: a codec, uncompressed, or producer to keep what the producer chose.";
     compression_zstd_level: i32 = "compression.zstd.level", Int, Is("3"), Between(-131072, 22), Some("compression.zstd.level"), Obeyed,
         "Level of zstd where the broker compresses.";
-    delete_retention_ms: i64 = "delete.retention.ms", Long, Is("86400000"), AtLeast(0), Some("log.cleaner.delete.retention.ms"), WithoutEffect(CLEANER),
+    delete_retention_ms: i64 = "delete.retention.ms", Long, Is("86400000"), AtLeast(0), Some("log.cleaner.delete.retention.ms"), Obeyed,
         "How long tombstones are kept once the topic is compacted.";
     file_delete_delay_ms: i64 = "file.delete.delay.ms", Long, Is("60000"), AtLeast(0), Some("log.segment.delete.delay.ms"), Obeyed,
         "How long a deleted file stays on disk under its .deleted name.";
@@ -71,7 +71,7 @@ declare! {
         "Bytes of a tiered partition that stay on local disk; -2 takes retention.bytes.";
     local_retention_ms: i64 = "local.retention.ms", Long, Is("-2"), AtLeast(-2), Some("log.local.retention.ms"), WithoutEffect(TIERED),
         "Milliseconds that tiered segments stay on local disk; -2 takes retention.ms.";
-    max_compaction_lag_ms: i64 = "max.compaction.lag.ms", Long, Is("9223372036854775807"), AtLeast(1), Some("log.cleaner.max.compaction.lag.ms"), WithoutEffect(CLEANER),
+    max_compaction_lag_ms: i64 = "max.compaction.lag.ms", Long, Is("9223372036854775807"), AtLeast(1), Some("log.cleaner.max.compaction.lag.ms"), Obeyed,
         "Longest time a record may stay uncompacted.";
     max_message_bytes: i32 = "max.message.bytes", Int, Is("1048588"), AtLeast(0), Some("message.max.bytes"), Obeyed,
         "Largest record batch accepted, after compression.";
@@ -81,9 +81,9 @@ declare! {
         "How far a record's timestamp may be behind the broker's clock.";
     message_timestamp_type: TimestampType = "message.timestamp.type", String, Is("CreateTime"), OneOf(&["CreateTime", "LogAppendTime"]), Some("log.message.timestamp.type"), Obeyed,
         "Whether records keep the producer's time or get the time of the append.";
-    min_cleanable_dirty_ratio: f64 = "min.cleanable.dirty.ratio", Double, Is("0.5"), Between(0, 1), Some("log.cleaner.min.cleanable.ratio"), WithoutEffect(CLEANER),
+    min_cleanable_dirty_ratio: f64 = "min.cleanable.dirty.ratio", Double, Is("0.5"), Between(0, 1), Some("log.cleaner.min.cleanable.ratio"), Obeyed,
         "Share of uncompacted bytes that makes a log worth compacting.";
-    min_compaction_lag_ms: i64 = "min.compaction.lag.ms", Long, Is("0"), AtLeast(0), Some("log.cleaner.min.compaction.lag.ms"), WithoutEffect(CLEANER),
+    min_compaction_lag_ms: i64 = "min.compaction.lag.ms", Long, Is("0"), AtLeast(0), Some("log.cleaner.min.compaction.lag.ms"), Obeyed,
         "Shortest time a record stays uncompacted.";
     min_insync_replicas: i32 = "min.insync.replicas", Int, Is("1"), AtLeast(1), Some("min.insync.replicas"), Obeyed,
         "In-sync replicas that must have a record before acks=all is answered.";

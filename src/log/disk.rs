@@ -16,8 +16,18 @@ pub fn open(path: &Path) -> Result<File, LogError> {
     OpenOptions::new().read(true).write(true).open(path).map_err(LogError::io("open", path))
 }
 
+/// Asked before the disk is changed where a test may want to see what is left when the process ends right there.
+#[cfg(not(test))]
+pub fn permit(_: &Path) -> Result<(), LogError> {
+    Ok(())
+}
+
+#[cfg(test)]
+pub use stop::permit;
+
 /// Creates `path` empty, whatever was there.
 pub fn create(path: &Path) -> Result<File, LogError> {
+    permit(path)?;
     OpenOptions::new()
         .read(true)
         .write(true)
@@ -42,6 +52,22 @@ pub fn write_all_vectored_at(file: &File, mut position: u64, mut slices: &mut [I
         }
     }
     Ok(())
+}
+
+/// Writes `bytes` at `position`; `path` is the file's name.
+pub fn write_at(file: &File, path: &Path, position: u64, bytes: &[u8]) -> Result<(), LogError> {
+    permit(path)?;
+    file.write_all_at(bytes, position).map_err(LogError::io("write", path))
+}
+
+/// Gives a file another name, in place of a file that has it; answers false if there is no such file.
+pub fn rename(from: &Path, to: &Path) -> Result<bool, LogError> {
+    permit(from)?;
+    match fs::rename(from, to) {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(LogError::io("rename", from)(error)),
+    }
 }
 
 /// Reads until `buffer` is full or the file ends; answers how much was read.
@@ -72,6 +98,7 @@ pub fn start_write_back(file: &File, position: u64, len: u64) {
 
 /// Makes names created, renamed or removed in `dir` durable.
 pub fn sync_dir(dir: &Path) -> Result<(), LogError> {
+    permit(dir)?;
     File::open(dir).and_then(|dir| dir.sync_all()).map_err(LogError::io("sync the directory", dir))
 }
 
@@ -94,6 +121,7 @@ pub fn write_atomically(path: &Path, content: &[u8]) -> Result<(), LogError> {
 
 /// Removes a file that may be gone already; answers whether it was there.
 pub fn remove(path: &Path) -> Result<bool, LogError> {
+    permit(path)?;
     match fs::remove_file(path) {
         Ok(()) => Ok(true),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
@@ -109,5 +137,35 @@ pub fn read_small(path: &Path) -> Result<Option<String>, LogError> {
             .map_err(|_| LogError::BadFile { path: path.to_path_buf(), reason: "it is not text".to_string() }),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(LogError::io("read", path)(error)),
+    }
+}
+
+/// Ending the process at a chosen change of the disk, as far as files can tell: from then on none succeeds.
+#[cfg(test)]
+pub mod stop {
+    use std::cell::Cell;
+    use std::io;
+    use std::path::Path;
+
+    use super::LogError;
+
+    thread_local! {
+        static LEFT: Cell<Option<usize>> = const { Cell::new(None) };
+    }
+
+    /// Lets `changes` more happen on this thread; `None` lets all.
+    pub fn after(changes: Option<usize>) {
+        LEFT.set(changes);
+    }
+
+    pub fn permit(path: &Path) -> Result<(), LogError> {
+        match LEFT.get() {
+            None => Ok(()),
+            Some(0) => Err(LogError::io("change", path)(io::Error::other("the process has ended"))),
+            Some(left) => {
+                LEFT.set(Some(left - 1));
+                Ok(())
+            }
+        }
     }
 }

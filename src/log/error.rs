@@ -80,6 +80,12 @@ impl LogError {
         matches!(self, LogError::Io { source, .. } if source.kind() == io::ErrorKind::NotFound)
     }
 
+    /// Whether there is no room on the disk.
+    pub fn is_out_of_space(&self) -> bool {
+        let full = |kind| matches!(kind, io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded);
+        matches!(self, LogError::Io { source, .. } if full(source.kind()))
+    }
+
     /// Whether the disk, and not one partition's content, is to blame.
     pub fn is_disk_failure(&self) -> bool {
         matches!(self, LogError::Io { .. })

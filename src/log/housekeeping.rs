@@ -138,7 +138,10 @@ impl LogDirs {
         match job {
             Job::Retention(weak) => {
                 let Some(log) = weak.upgrade().filter(|log| log.failure().is_none()) else { return };
-                if let Err(error) = log.apply_retention(now, log.high_watermark()) {
+                // That of compacted logs is the cleaner's, so that the two do not meet.
+                if !log.config().cleanup_policy.compact
+                    && let Err(error) = log.apply_retention(now, log.high_watermark())
+                {
                     tracing::warn!(partition = %log.partition(), %error, "retention failed");
                 }
                 log.expire_producers(now);
@@ -160,7 +163,7 @@ impl LogDirs {
                         tracing::warn!(partition = %log.partition(), %error, "checkpoint failed");
                     }
                 });
-                self.checkpoint_dirs(&[Checkpoint::RecoveryPoint]);
+                self.checkpoint_dirs(&[Checkpoint::RecoveryPoint, Checkpoint::Cleaned]);
                 self.lock_housekeeping().push(now + self.options.recovery_checkpoint_interval, Job::RecoveryPoints);
             }
             Job::LogStarts => {
@@ -228,23 +231,33 @@ impl LogDirs {
 
     /// Writes every checkpoint file of every working directory.
     pub fn write_checkpoints(&self) -> Result<(), LogError> {
-        self.checkpoint_dirs(&[Checkpoint::RecoveryPoint, Checkpoint::LogStart, Checkpoint::HighWatermark]);
+        use Checkpoint::{Cleaned, HighWatermark, LogStart, RecoveryPoint};
+        self.checkpoint_dirs(&[RecoveryPoint, LogStart, HighWatermark, Cleaned]);
         Ok(())
     }
 
+    /// Writes how far the logs of a directory are cleaned.
+    pub(super) fn checkpoint_cleaned(&self, dir: usize) {
+        self.checkpoint_dir(dir, &[Checkpoint::Cleaned]);
+    }
+
     fn checkpoint_dirs(&self, kinds: &[Checkpoint]) {
-        for (n, dir) in self.dirs.iter().enumerate().filter(|(_, dir)| dir.failure().is_none()) {
-            for kind in kinds {
-                if let Err(error) = self.write_checkpoint(n, dir.path(), *kind) {
-                    self.fail_dir(n, &error.to_string());
-                    break;
-                }
+        (0..self.dirs.len()).for_each(|n| self.checkpoint_dir(n, kinds));
+    }
+
+    fn checkpoint_dir(&self, n: usize, kinds: &[Checkpoint]) {
+        let dir = &self.dirs[n];
+        for kind in kinds.iter().filter(|_| dir.failure().is_none()) {
+            if let Err(error) = self.write_checkpoint(n, dir.path(), *kind) {
+                self.fail_dir(n, &error.to_string());
             }
         }
     }
 
     /// Writes a checkpoint file, unless it would say what it says already.
     fn write_checkpoint(&self, n: usize, dir: &Path, kind: Checkpoint) -> Result<(), LogError> {
+        // First of all, so that of two writers the later one writes what is newer.
+        let mut written = self.checkpointed.lock().expect("this lock is never held across a panic");
         let logs = self.read(&self.logs);
         let entries: Vec<(TopicPartition, Offset)> = logs
             .iter()
@@ -255,7 +268,6 @@ impl LogDirs {
         let mut hasher = DefaultHasher::new();
         entries.hash(&mut hasher);
         let hash = hasher.finish();
-        let mut written = self.checkpointed.lock().expect("this lock is never held across a panic");
         if written.get(&(n, kind.file())) == Some(&hash) {
             return Ok(());
         }
@@ -277,6 +289,7 @@ enum Checkpoint {
     RecoveryPoint,
     LogStart,
     HighWatermark,
+    Cleaned,
 }
 
 impl Checkpoint {
@@ -285,10 +298,11 @@ impl Checkpoint {
             Checkpoint::RecoveryPoint => checkpoint::RECOVERY_POINT,
             Checkpoint::LogStart => checkpoint::LOG_START,
             Checkpoint::HighWatermark => checkpoint::HIGH_WATERMARK,
+            Checkpoint::Cleaned => checkpoint::CLEANER,
         }
     }
 
-    /// What the file says of a log; a start that its first segment tells is left out.
+    /// What the file says of a log; a start that its first segment tells is left out, and a log never cleaned.
     fn value(self, placed: &Placed) -> Option<Offset> {
         let log = &placed.log;
         match self {
@@ -298,6 +312,7 @@ impl Checkpoint {
                 (start > log.first_segment_base()).then_some(start)
             }
             Checkpoint::HighWatermark => Some(log.high_watermark()),
+            Checkpoint::Cleaned => log.cleaning.cleaned_to(),
         }
     }
 }

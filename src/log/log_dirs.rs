@@ -189,6 +189,7 @@ impl LogDirs {
         let recovery_points = known_offsets(&path.join(checkpoint::RECOVERY_POINT))?;
         let starts = known_offsets(&path.join(checkpoint::LOG_START))?;
         let high_watermarks = known_offsets(&path.join(checkpoint::HIGH_WATERMARK))?;
+        let cleaned = known_offsets(&path.join(checkpoint::CLEANER))?;
         let found = self.list_partitions(path)?;
         let next = AtomicUsize::new(0);
         std::thread::scope(|scope| {
@@ -207,7 +208,7 @@ impl LogDirs {
                             log_start: known(&starts),
                             high_watermark: known(&high_watermarks),
                         };
-                        self.open_found(n, &options, *is_future);
+                        self.open_found(n, &options, *is_future, cleaned.get(partition).copied());
                     }
                 });
             }
@@ -215,7 +216,7 @@ impl LogDirs {
         Ok(())
     }
 
-    fn open_found(&self, n: usize, options: &LogOptions, is_future: bool) {
+    fn open_found(&self, n: usize, options: &LogOptions, is_future: bool, cleaned_to: Option<Offset>) {
         let partition = options.partition.clone();
         let error = match Log::open(options, self.context.clone()) {
             Ok(log) if is_future => {
@@ -223,6 +224,7 @@ impl LogDirs {
                 return;
             }
             Ok(log) => {
+                cleaned_to.into_iter().for_each(|offset| log.cleaning.set_cleaned_to(offset));
                 let clash = self.write(&self.logs).insert(partition.clone(), Placed { log: log.clone(), dir: n });
                 let Some(first) = clash else { return self.schedule(&log) };
                 let reason = format!("the partition is in {} too; remove one of them", first.log.dir().display());
@@ -305,6 +307,12 @@ impl LogDirs {
     /// The directory that holds a partition.
     pub fn directory_of(&self, partition: &TopicPartition) -> Option<DirectoryId> {
         self.read(&self.logs).get(partition).map(|placed| self.dirs[placed.dir].id())
+    }
+
+    /// The number of the directory that holds a log, unless another log has taken its place.
+    pub(super) fn place_of(&self, log: &Arc<Log>) -> Option<usize> {
+        let logs = self.read(&self.logs);
+        logs.get(log.partition()).filter(|placed| Arc::ptr_eq(&placed.log, log)).map(|placed| placed.dir)
     }
 
     /// Whether the directory that holds a partition has failed.
@@ -419,7 +427,15 @@ impl LogDirs {
         let to = self.rename(placed, &delete_dir_name(placed.log.partition()))?;
         let at = now + Millis(placed.log.config().file_delete_delay_ms);
         self.context.work.push_at(at, Work::RemoveDir(to));
+        self.forget_cleaned(placed);
         Ok(())
+    }
+
+    /// Takes a log that is gone out of its directory's checkpoint of what is clean: another topic may get its name.
+    fn forget_cleaned(&self, placed: &Placed) {
+        if placed.log.cleaning.cleaned_to().is_some() {
+            self.checkpoint_cleaned(placed.dir);
+        }
     }
 
     /// Puts a partition aside that the metadata does not know. Its files are kept for a human to look at.
@@ -428,6 +444,7 @@ impl LogDirs {
         let Some(placed) = self.write(&self.logs).remove(partition) else { return Ok(()) };
         placed.log.close()?;
         let to = self.rename(&placed, &stray_dir_name(partition))?;
+        self.forget_cleaned(&placed);
         tracing::warn!(%partition, dir = %to.display(), "the metadata knows no such partition; its files are kept");
         Ok(())
     }

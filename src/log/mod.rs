@@ -1,15 +1,17 @@
-//! Logs: segments, indexes, append checks, recovery, retention.
+//! Logs: segments, indexes, append checks, recovery, retention, compaction.
 //!
 //! A [`Log`] is one partition on disk, in Kafka's files. One owner at a time appends (`writer.rs`); readers
 //! (`reader.rs`) take published offsets and a swapped list of segments and never wait for it. A [`segment`] is a
 //! `.log` file that only grows and two sparse indexes of which only the newest entries are in memory. `recovery.rs`
-//! opens a log after whatever happened to it; `retention.rs` takes records away again.
+//! opens a log after whatever happened to it; `retention.rs` takes records away again, and [`cleaner`] those that were
+//! replaced by later ones.
 //!
 //! [`LogDirs`] holds all logs of a node in all its directories: locks, identity, checkpoints, and the periodic work
 //! that runs from a heap of deadlines.
 
 pub mod append;
 pub mod checkpoint;
+mod cleaner;
 pub mod descriptors;
 mod disk;
 mod error;
@@ -39,6 +41,7 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
+pub use cleaner::{CleanerSettings, LogCleaner, Uncleanable};
 pub use error::LogError;
 pub use leader_epochs::LeaderEpochs;
 pub use log_dir::LogDir;

@@ -83,9 +83,19 @@ impl LogDirs {
         let path = self.dirs[dir].path().join(future_dir_name(partition));
         let topic_id = current.log.topic_id().unwrap_or_default();
         let log = self.create_log(dir, path, partition, topic_id, current.log.config(), first)?;
-        self.write(&self.futures).insert(partition.clone(), Placed { log, dir });
+        {
+            // What is copied stays as it is until the copy takes its place.
+            let _writer = current.log.lock_writer();
+            self.write(&self.futures).insert(partition.clone(), Placed { log, dir });
+            current.log.cleaning.abort();
+        }
         self.context.work.push(super::Work::RemoveFiles(Vec::new()));
         Ok(())
+    }
+
+    /// Whether a partition is being copied to another directory.
+    pub(super) fn is_moving(&self, partition: &TopicPartition) -> bool {
+        self.read(&self.futures).contains_key(partition)
     }
 
     /// Copies a bounded stretch of every partition on the move; answers when the next one is due.
@@ -166,10 +176,12 @@ impl LogDirs {
         }
         future.log.follow_log_start(current.log.log_start_offset());
         future.log.set_high_watermark(current.log.high_watermark());
+        future.log.cleaning.take_over(&current.log.cleaning);
         self.retire(current, now)?;
         self.rename(future, &current_dir_name(partition))?;
         self.write(&self.futures).remove(partition);
         self.write(&self.logs).insert(partition.clone(), future.clone());
+        [current.dir, future.dir].into_iter().for_each(|dir| self.checkpoint_cleaned(dir));
         self.schedule(&future.log);
         tracing::info!(%partition, dir = %future.log.dir().display(), "moved the partition");
         if let Some(listener) = self.moved.get() {

@@ -13,6 +13,7 @@ use arc_swap::ArcSwap;
 use crate::config::TopicConfig;
 use crate::types::{Clock, LeaderEpoch, Millis, Offset, ProducerEpoch, ProducerId, TopicId, TopicPartition};
 
+use super::cleaner::CleaningMark;
 use super::descriptors::DescriptorCache;
 use super::leader_epochs::LeaderEpochs;
 use super::producer_state::{ProducerEntry, ProducerError, ProducerRules, VerificationGuard};
@@ -105,6 +106,7 @@ pub struct Log {
     disk_failed: AtomicBool,
     /// A segment or a snapshot was created since the directory was synced.
     pub(super) files_changed: AtomicBool,
+    pub(super) cleaning: CleaningMark,
 }
 
 /// The parts that opening has put together.
@@ -152,6 +154,7 @@ impl Log {
             failure: OnceLock::new(),
             disk_failed: AtomicBool::new(false),
             files_changed: AtomicBool::new(true),
+            cleaning: CleaningMark::default(),
         })
     }
 
@@ -221,7 +224,11 @@ impl Log {
 
     /// Puts new settings in force.
     pub fn update_config(&self, config: Arc<TopicConfig>) {
-        self.config.store(config);
+        let stays_compacted = config.cleanup_policy.compact;
+        if self.config.swap(config).cleanup_policy.compact && !stays_compacted {
+            let _writer = self.lock_writer();
+            self.cleaning.abort();
+        }
     }
 
     /// The id of the topic, once it is known.
@@ -432,7 +439,7 @@ impl Log {
 
     /// Does what finds the log's files by name, again where they were not found because the directory was renamed
     /// meanwhile: the partition moved to another one, or was deleted. Not for one who holds the writer.
-    fn in_dir(&self, work: impl Fn(&Path) -> Result<(), LogError>) -> Result<(), LogError> {
+    pub(super) fn in_dir(&self, work: impl Fn(&Path) -> Result<(), LogError>) -> Result<(), LogError> {
         loop {
             let dir = self.dir();
             let outcome = work(&dir);

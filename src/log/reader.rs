@@ -7,7 +7,6 @@ use crate::protocol::compression::Decompressor;
 use crate::types::{FileRange, LeaderEpoch, Millis, Offset};
 
 use super::LogError;
-use super::names::FileKind;
 use super::partition_log::Log;
 use super::scan::{Located, Scanner};
 use super::segment::Segment;
@@ -124,8 +123,13 @@ impl Log {
         let holder = segments.partition_point(|segment| segment.base() <= from).saturating_sub(1);
         let mut found = Vec::new();
         for segment in &segments[holder..] {
-            if segment.txn_index.collect(&segment.path(FileKind::TxnIndex), from, upper, &mut found)? {
-                break;
+            for txn in segment.aborted_transactions()? {
+                if txn.last_offset >= from && txn.first_offset < upper {
+                    found.push(txn);
+                }
+                if txn.last_stable_offset >= upper {
+                    return Ok(found);
+                }
             }
         }
         Ok(found)

@@ -146,6 +146,7 @@ impl Log {
     fn cut_end(&self, writer: &mut Writer, to: Offset) -> Result<(), LogError> {
         let segments = self.segments.load_full();
         let kept = segments.partition_point(|segment| segment.base() <= to);
+        self.cleaning.truncate(segments[kept - 1].base());
         self.lower_recovery_point(to);
         self.end.store(to.0, Ordering::Release);
         self.start.fetch_min(to.0, Ordering::AcqRel);
@@ -165,6 +166,7 @@ impl Log {
     pub fn truncate_fully(&self, offset: Offset) -> Result<(), LogError> {
         self.ensure_online()?;
         let mut writer = self.lock_writer();
+        self.cleaning.truncate(offset);
         let old = self.segments.load_full();
         self.remove_files(&old)?;
         for snapshot in snapshots::list(&self.dir())? {

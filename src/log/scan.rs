@@ -128,6 +128,12 @@ impl Scanner {
         }
     }
 
+    /// All bytes of a batch, until the scanner is asked for something else.
+    pub fn batch_slice(&mut self, batch: &Located) -> Result<&[u8], LogError> {
+        self.buffer.shrink_to(self.window.max(batch.header.total_len()));
+        self.bytes(batch.position, batch.header.total_len())
+    }
+
     /// `len` bytes at `position`, from the buffer or through it.
     fn bytes(&mut self, position: u64, len: usize) -> Result<&[u8], LogError> {
         let buffered = self.buffer_at..self.buffer_at + self.buffer.len() as u64;

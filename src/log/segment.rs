@@ -7,7 +7,7 @@ use std::fs::File;
 use std::io::IoSlice;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
@@ -19,7 +19,7 @@ use super::names::{FileKind, FileState, file_path};
 use super::offset_index::{OffsetEntry, OffsetIndex};
 use super::scan::{Located, SEEK_WINDOW_BYTES, Scanner, WALK_WINDOW_BYTES};
 use super::time_index::{TimeEntry, TimeIndex, TimestampOffset};
-use super::txn_index::TxnIndex;
+use super::txn_index::{AbortedTxn, TxnIndex};
 use super::{LogError, disk};
 
 /// The first bytes of a batch, which the log writes itself: base offset, length, leader epoch.
@@ -73,6 +73,18 @@ pub struct Segment {
     unindexed_bytes: AtomicU64,
     created: Millis,
     jitter: Millis,
+    /// What its names end with, until a cleaned segment has its final ones.
+    state: Mutex<FileState>,
+    held: OnceLock<HeldFiles>,
+}
+
+/// The files of a segment whose names another one has now.
+#[derive(Debug)]
+struct HeldFiles {
+    log: Arc<File>,
+    offset_index: Arc<File>,
+    time_index: Arc<File>,
+    aborted: Vec<AbortedTxn>,
 }
 
 /// What is known of a segment's files before they are opened.
@@ -93,16 +105,37 @@ impl Segment {
         now: Millis,
         jitter: Millis,
     ) -> Result<Segment, LogError> {
+        Segment::create_in(FileState::Live, dir, cache, base, now, jitter)
+    }
+
+    /// Creates the files of a segment that the cleaner writes, under names that no reader looks for.
+    pub fn create_cleaned(
+        dir: &Arc<LogPath>,
+        cache: &Arc<DescriptorCache>,
+        base: Offset,
+        now: Millis,
+        jitter: Millis,
+    ) -> Result<Segment, LogError> {
+        Segment::create_in(FileState::Cleaned, dir, cache, base, now, jitter)
+    }
+
+    fn create_in(
+        state: FileState,
+        dir: &Arc<LogPath>,
+        cache: &Arc<DescriptorCache>,
+        base: Offset,
+        now: Millis,
+        jitter: Millis,
+    ) -> Result<Segment, LogError> {
         let segment = Segment::with(dir, cache, base, FileSizes::default(), base, now, jitter);
         let segment = Segment {
+            state: Mutex::new(state),
             offset_index: OffsetIndex::empty(),
             time_index: TimeIndex::empty(),
             largest: Mutex::new(Some(segment.no_timestamp())),
             ..segment
         };
-        for kind in FileKind::OF_SEGMENT {
-            disk::remove(&segment.path(kind))?;
-        }
+        segment.remove_files()?;
         segment.cache.insert(&segment.log_slot, disk::create(&segment.path(FileKind::Log))?);
         Ok(segment)
     }
@@ -134,6 +167,8 @@ impl Segment {
             unindexed_bytes: AtomicU64::new(0),
             created: now,
             jitter,
+            state: Mutex::new(FileState::Live),
+            held: OnceLock::new(),
         }
     }
 
@@ -154,12 +189,42 @@ impl Segment {
 
     /// The path of one of the segment's files.
     pub fn path(&self, kind: FileKind) -> PathBuf {
-        file_path(&self.dir.load(), self.base, kind, FileState::Live)
+        let state = *self.state.lock().expect("this lock is never held across a panic");
+        file_path(&self.dir.load(), self.base, kind, state)
     }
 
     /// The open log file.
     pub fn file(&self) -> Result<Arc<File>, LogError> {
-        self.cache.get(&self.log_slot, || self.path(FileKind::Log))
+        self.open(&self.log_slot, FileKind::Log, |held| &held.log)
+    }
+
+    /// The aborted transactions whose markers are in the segment.
+    pub fn aborted_transactions(&self) -> Result<Vec<AbortedTxn>, LogError> {
+        if self.txn_index.is_empty() {
+            return Ok(Vec::new());
+        }
+        let read = self.txn_index.read(&self.path(FileKind::TxnIndex));
+        self.held.get().map_or(read, |held| Ok(held.aborted.clone()))
+    }
+
+    fn open(
+        &self,
+        slot: &Arc<Slot>,
+        kind: FileKind,
+        of: impl FnOnce(&HeldFiles) -> &Arc<File>,
+    ) -> Result<Arc<File>, LogError> {
+        let opened = self.cache.get(slot, || self.path(kind));
+        // Asked afterwards: if the name was given away while it was opened, another segment's file was found.
+        self.held.get().map_or(opened, |held| Ok(of(held).clone()))
+    }
+
+    /// Keeps the files open for whoever still reads the segment, before another one gets its names.
+    pub fn hold(&self) -> Result<(), LogError> {
+        let (log, offset_index, time_index) = (self.file()?, self.offset_file()?, self.time_file()?);
+        let aborted = self.aborted_transactions()?;
+        // Held once, it is the same files again.
+        let _ = self.held.set(HeldFiles { log, offset_index, time_index, aborted });
+        Ok(())
     }
 
     /// Writes `batches` behind the end, publishes them and indexes them. Nothing is visible if it fails.
@@ -369,6 +434,7 @@ impl Segment {
 
     /// Makes the log file durable.
     pub fn sync(&self) -> Result<(), LogError> {
+        disk::permit(&self.path(FileKind::Log))?;
         self.file()?.sync_data().map_err(LogError::io("sync", self.path(FileKind::Log)))
     }
 
@@ -445,13 +511,25 @@ impl Segment {
         for kind in FileKind::OF_SEGMENT {
             let from = self.path(kind);
             let to = file_path(&self.dir.load(), self.base, kind, FileState::Deleted);
-            match std::fs::rename(&from, &to) {
-                Ok(()) => renamed.push(to),
-                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-                Err(error) => return Err(LogError::io("rename", from)(error)),
+            if disk::rename(&from, &to)? {
+                renamed.push(to);
             }
         }
         Ok(renamed)
+    }
+
+    /// Gives the files of a cleaned segment the names of its next state, the log's file first.
+    pub fn rename_to(&self, state: FileState) -> Result<(), LogError> {
+        for kind in FileKind::OF_SEGMENT {
+            disk::rename(&self.path(kind), &file_path(&self.dir.load(), self.base, kind, state))?;
+        }
+        *self.state.lock().expect("this lock is never held across a panic") = state;
+        Ok(())
+    }
+
+    /// Removes the files, under the names that they have now.
+    pub fn remove_files(&self) -> Result<(), LogError> {
+        FileKind::OF_SEGMENT.into_iter().try_for_each(|kind| disk::remove(&self.path(kind)).map(drop))
     }
 
     /// Lets go of open files that no reader holds.
@@ -461,7 +539,8 @@ impl Segment {
         self.time_slot.close();
     }
 
-    fn first_timestamp(&self) -> Result<Option<Millis>, LogError> {
+    /// The largest timestamp of the first batch, if there is a batch.
+    pub fn first_timestamp(&self) -> Result<Option<Millis>, LogError> {
         let mut first = self.first_timestamp.lock().expect("this lock is never held across a panic");
         if first.is_none() && self.size() > 0 {
             let batch = self.scanner(0, self.size(), SEEK_WINDOW_BYTES)?.next_good()?;
@@ -484,11 +563,11 @@ impl Segment {
     }
 
     fn offset_file(&self) -> Result<Arc<File>, LogError> {
-        self.cache.get(&self.offset_slot, || self.path(FileKind::OffsetIndex))
+        self.open(&self.offset_slot, FileKind::OffsetIndex, |held| &held.offset_index)
     }
 
     fn time_file(&self) -> Result<Arc<File>, LogError> {
-        self.cache.get(&self.time_slot, || self.path(FileKind::TimeIndex))
+        self.open(&self.time_slot, FileKind::TimeIndex, |held| &held.time_index)
     }
 }
 

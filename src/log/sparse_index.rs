@@ -8,7 +8,7 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::{Arc, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use super::LogError;
+use super::{LogError, disk};
 
 /// Entries of a file that are read at once when a search has come close.
 const WINDOW_ENTRIES: usize = 256;
@@ -148,6 +148,7 @@ impl<E: Entry> SparseIndex<E> {
         if state.exact && state.tail.is_empty() {
             return Ok(());
         }
+        disk::permit(path)?;
         let file = OpenOptions::new()
             .write(true)
             .create(true)

@@ -76,27 +76,6 @@ impl TxnIndex {
         Ok(())
     }
 
-    /// Adds to `found` the transactions that touch offsets from `from` to before `upper`. Answers whether none of a
-    /// later segment can.
-    pub fn collect(
-        &self,
-        path: &Path,
-        from: Offset,
-        upper: Offset,
-        found: &mut Vec<AbortedTxn>,
-    ) -> Result<bool, LogError> {
-        for txn in self.read(path)? {
-            let covers_the_rest = txn.last_stable_offset >= upper;
-            if txn.last_offset >= from && txn.first_offset < upper {
-                found.push(txn);
-            }
-            if covers_the_rest {
-                return Ok(true);
-            }
-        }
-        Ok(false)
-    }
-
     /// Drops the transactions that ended at or behind `offset`.
     pub fn truncate(&self, path: &Path, offset: Offset) -> Result<(), LogError> {
         let kept = self.read(path)?.iter().take_while(|txn| txn.last_offset < offset).count() as u64;
@@ -116,7 +95,13 @@ impl TxnIndex {
         Ok(())
     }
 
-    fn read(&self, path: &Path) -> Result<Vec<AbortedTxn>, LogError> {
+    /// Whether there is none, as in most segments.
+    pub fn is_empty(&self) -> bool {
+        *self.entries.lock().expect("this lock is never held across a panic") == 0
+    }
+
+    /// The transactions, in the order of their markers.
+    pub fn read(&self, path: &Path) -> Result<Vec<AbortedTxn>, LogError> {
         let entries = *self.entries.lock().expect("this lock is never held across a panic");
         if entries == 0 {
             return Ok(Vec::new());

@@ -232,6 +232,19 @@ impl BatchHeader {
         }
     }
 
+    /// The header that stays of a batch when all its records are gone: its offsets, producer and time, without a codec.
+    pub fn emptied(&self) -> BatchHeader {
+        let mut header = BatchHeader {
+            batch_length: (BATCH_HEADER_LEN - BATCH_PREFIX_LEN) as i32,
+            attributes: self.attributes & (LOG_APPEND_TIME | TRANSACTIONAL | CONTROL),
+            base_timestamp: NO_TIMESTAMP,
+            record_count: 0,
+            ..*self
+        };
+        header.renew_crc(&[]);
+        header
+    }
+
     /// Computes the CRC for this header over `payload`, the bytes after the header.
     pub fn renew_crc(&mut self, payload: &[u8]) {
         self.crc = crc32c::crc32c_append(crc32c(&self.encode()[CRC_START..]), payload);

@@ -21,27 +21,27 @@ macro_rules! log_keys {
             "The class that may veto new topics.";
         delete_topic_enable: bool = "delete.topic.enable", Boolean, Is("true"), Any, ReadOnly, Obeyed,
             "Whether topics can be deleted.";
-        "log.cleaner.backoff.ms", Long, Is("15000"), AtLeast(0), ClusterWide, WithoutEffect(CLEANER),
+        log_cleaner_backoff_ms: i64 = "log.cleaner.backoff.ms", Long, Is("15000"), AtLeast(0), ClusterWide, Obeyed,
             "How long the cleaner sleeps when there is nothing to clean.";
-        "log.cleaner.dedupe.buffer.size", Long, Is("134217728"), Any, ClusterWide, WithoutEffect(CLEANER),
+        log_cleaner_dedupe_buffer_size: i64 = "log.cleaner.dedupe.buffer.size", Long, Is("134217728"), Any, ClusterWide, Obeyed,
             "Memory for the offset maps of all cleaner threads.";
-        "log.cleaner.delete.retention.ms", Long, Is("86400000"), AtLeast(0), ClusterWide, WithoutEffect(CLEANER),
+        "log.cleaner.delete.retention.ms", Long, Is("86400000"), AtLeast(0), ClusterWide, Obeyed,
             "How long tombstones are kept in compacted topics.";
-        "log.cleaner.enable", Boolean, Is("true"), Any, ReadOnly, WithoutEffect(CLEANER),
-            "Whether the cleaner runs.";
-        "log.cleaner.io.buffer.load.factor", Double, Is("0.9"), Any, ClusterWide, WithoutEffect(CLEANER),
+        log_cleaner_enable: bool = "log.cleaner.enable", Boolean, Is("true"), Any, ReadOnly, Obeyed,
+            "Whether compacted topics are compacted; deprecated, Kafka 5 always does it.";
+        log_cleaner_io_buffer_load_factor: f64 = "log.cleaner.io.buffer.load.factor", Double, Is("0.9"), Any, ClusterWide, Obeyed,
             "How full an offset map may become.";
-        "log.cleaner.io.buffer.size", Int, Is("524288"), AtLeast(0), ClusterWide, WithoutEffect(CLEANER),
+        log_cleaner_io_buffer_size: i32 = "log.cleaner.io.buffer.size", Int, Is("524288"), AtLeast(0), ClusterWide, Obeyed,
             "Memory for the I/O buffers of all cleaner threads.";
-        "log.cleaner.io.max.bytes.per.second", Double, Is("1.7976931348623157E308"), Any, ClusterWide, WithoutEffect(CLEANER),
+        log_cleaner_io_max_bytes_per_second: f64 = "log.cleaner.io.max.bytes.per.second", Double, Is("1.7976931348623157E308"), Any, ClusterWide, Obeyed,
             "Bytes a second that the cleaner may read and write.";
-        "log.cleaner.max.compaction.lag.ms", Long, Is("9223372036854775807"), AtLeast(1), ClusterWide, WithoutEffect(CLEANER),
+        "log.cleaner.max.compaction.lag.ms", Long, Is("9223372036854775807"), AtLeast(1), ClusterWide, Obeyed,
             "Longest time a record may stay uncompacted.";
-        "log.cleaner.min.cleanable.ratio", Double, Is("0.5"), Between(0, 1), ClusterWide, WithoutEffect(CLEANER),
+        "log.cleaner.min.cleanable.ratio", Double, Is("0.5"), Between(0, 1), ClusterWide, Obeyed,
             "Share of uncompacted bytes that makes a log worth compacting.";
-        "log.cleaner.min.compaction.lag.ms", Long, Is("0"), AtLeast(0), ClusterWide, WithoutEffect(CLEANER),
+        "log.cleaner.min.compaction.lag.ms", Long, Is("0"), AtLeast(0), ClusterWide, Obeyed,
             "Shortest time a record stays uncompacted.";
-        "log.cleaner.threads", Int, Is("1"), AtLeast(0), ClusterWide, WithoutEffect(CLEANER),
+        log_cleaner_threads: i32 = "log.cleaner.threads", Int, Is("1"), AtLeast(0), ClusterWide, Obeyed,
             "Threads of the cleaner.";
         "log.cleanup.policy", List, Is("delete"), ListOf(&["compact", "delete"]), ClusterWide, Obeyed,
             "What happens to old segments: delete, compact, both, or neither.";

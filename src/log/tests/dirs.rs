@@ -8,22 +8,22 @@ use super::*;
 use crate::log::{LogDir, LogDirs, LogDirsOptions, MetaProperties, Work};
 use crate::types::{BrokerEpoch, BrokerId};
 
-struct Node {
+pub struct Node {
     root: tempfile::TempDir,
     clock: Arc<AtomicI64>,
     dirs: usize,
 }
 
 impl Node {
-    fn new(dirs: usize) -> Node {
+    pub fn new(dirs: usize) -> Node {
         Node { root: tempfile::tempdir().unwrap(), clock: Arc::new(AtomicI64::new(1_000_000)), dirs }
     }
 
-    fn path(&self, n: usize) -> PathBuf {
+    pub fn path(&self, n: usize) -> PathBuf {
         self.root.path().join(format!("d{n}"))
     }
 
-    fn claim(&self, node_id: i32) -> Result<LogDirs, LogError> {
+    pub fn claim(&self, node_id: i32) -> Result<LogDirs, LogError> {
         let identity = MetaProperties {
             cluster_id: "MkU3OEVBNTcwNTJENDM2Qk".to_string(),
             node_id: BrokerId(node_id),
@@ -48,7 +48,7 @@ impl Node {
     }
 
     /// Answers when something is due next.
-    fn tick(&self, dirs: &LogDirs, later: i64) -> Millis {
+    pub fn tick(&self, dirs: &LogDirs, later: i64) -> Millis {
         let now = Millis(self.clock.fetch_add(later, Ordering::SeqCst) + later);
         loop {
             let next = dirs.tick(now);
