@@ -24,7 +24,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::{BrokerConfig, ConfigError, ConfigStore, StaticConfig};
-use crate::coordinator::group::{self, Groups};
+use crate::coordinator::group::{self, Groups, Surroundings};
 use crate::coordinator::transaction::{self, Transactions};
 use crate::handlers::{API_TABLE, Dispatch, Node, ProducerIds};
 use crate::log::{LogDirs, LogError};
@@ -131,13 +131,16 @@ impl Broker {
         let housekeeping = Housekeeping::start(&log_dirs)?;
         let cleaner = Cleaner::start(&log_dirs, &config.broker(), &metrics, &clock)?;
         let broker = config.broker();
+        let image = Arc::new(ArcSwap::new(cluster.image()));
+        let surroundings = Surroundings::new(image.clone(), config.clone());
         let node = Arc::new(Node {
             broker_id: BrokerId(broker.node_id),
             cluster_id: cluster.cluster_id().into(),
-            image: Arc::new(ArcSwap::new(cluster.image())),
+            image,
             partitions: Arc::new(Partitions::new()),
             groups: Arc::new(Groups::new(
                 group::Settings::from(&*broker),
+                surroundings,
                 clock.clone(),
                 setup.data.clone(),
                 Uuid::random,

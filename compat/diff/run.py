@@ -31,6 +31,8 @@ PROPERTIES = {
     "controller.quorum.append.linger.ms": "0",
     "group.initial.rebalance.delay.ms": "10",
     "group.max.size": "4",
+    "group.consumer.max.size": "4",
+    "group.consumer.assignment.interval.ms": "0",
     "log.cleaner.backoff.ms": "600000",
     # Records of any age stay.
     "log.retention.ms": "-1",

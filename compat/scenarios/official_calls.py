@@ -44,7 +44,6 @@ TOPIC = "--entity-type topics --entity-name first"
 NODE = "--entity-type brokers --entity-name 1"
 RESET = "--reset-offsets --group readers --topic lines"
 LINES = "a:one\nb:two\nc:three\nd:four\ne:five\n"
-NOT_ALL_FEATURES = "the newer group kinds are not served"
 NO_NEW_GROUPS = "share and streams groups are not served"
 
 TOPICS = [
@@ -221,7 +220,7 @@ CLUSTER = [
     Call("kafka-acls", "{b} --remove --force --topic first", 1),
     Call("kafka-acls", "{b} --add --topic first", 1, rules=("unordered",)),
     Call("kafka-broker-api-versions", "{b}", rules=("apis",), reads=True),
-    Call("kafka-broker-api-versions", "{b}", missing=NOT_ALL_FEATURES),
+    Call("kafka-broker-api-versions", "{b}", missing=NO_NEW_GROUPS),
     Call("kafka-broker-api-versions", "--bootstrap-server", 1),
     Call("kafka-cluster", "cluster-id {b}", rules=("ids",), reads=True),
     Call("kafka-cluster", "list-endpoints {b}", reads=True),
@@ -237,7 +236,7 @@ CLUSTER = [
     Call("kafka-metadata-quorum", "{b} remove-controller --controller-id 7 --controller-directory-id AAAAAAAAAAAAAAAAAAAAAQ", 1, rules=("ids",)),
     Call("kafka-metadata-quorum", "--bootstrap-controller {controller} remove-controller --controller-id 7 --controller-directory-id AAAAAAAAAAAAAAAAAAAAAQ", 1, rules=("ids",)),
     Call("kafka-features", "{b} describe", rules=("epoch", "features"), reads=True),
-    Call("kafka-features", "{b} describe", rules=("epoch",), missing=NOT_ALL_FEATURES),
+    Call("kafka-features", "{b} describe", rules=("epoch",), missing=NO_NEW_GROUPS),
     Call("kafka-features", "--bootstrap-controller {controller} describe", rules=("epoch", "features")),
     Call("kafka-features", "{b} version-mapping"),
     Call("kafka-features", "{b} feature-dependencies --feature metadata.version=20"),
@@ -246,7 +245,7 @@ CLUSTER = [
     Call("kafka-features", "{b} upgrade --feature metadata.version=30 --dry-run"),
     Call("kafka-features", "{b} upgrade --metadata 4.3-IV0"),
     Call("kafka-features", "{b} upgrade --feature kraft.version=1"),
-    Call("kafka-features", "{b} upgrade --release-version 4.3 --dry-run", missing=NOT_ALL_FEATURES),
+    Call("kafka-features", "{b} upgrade --release-version 4.3 --dry-run", missing=NO_NEW_GROUPS),
     Call("kafka-features", "{b} downgrade --feature metadata.version=1", 1),
     Call("kafka-features", "{b} downgrade --feature metadata.version=29", 1),
     Call("kafka-features", "{b} downgrade --unsafe --feature metadata.version=20", 1),

@@ -2,6 +2,7 @@
 
 mod answers;
 mod configs;
+mod consumer_groups;
 mod directories;
 mod groups;
 mod idempotence;

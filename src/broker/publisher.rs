@@ -103,6 +103,7 @@ impl Publisher {
             self.coordinate(topic, topic.partitions.keys().copied().collect());
         }
         self.image.store(image.clone());
+        self.groups.topics_created(image.offset);
     }
 
     /// Puts one committed change into force.
@@ -133,6 +134,9 @@ impl Publisher {
             self.coordinate(&topic, moved);
         }
         self.image.store(image.clone());
+        if delta.changed_topics().any(|change| change.created) {
+            self.groups.topics_created(image.offset);
+        }
         self.forget_offsets(delta);
     }
 

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use super::key::Default::Is;
-use super::key::Status::WithoutEffect;
+use super::key::Status::{Obeyed, WithoutEffect};
 use super::key::Valid::*;
 use super::key::{ConfigKey, Type, UpdateMode};
-use super::table::reasons::{CONSUMER, SHARE, STREAMS};
+use super::table::reasons::{SHARE, STREAMS};
 use super::value::{FromValue, InvalidValue, Value, Values};
 
 macro_rules! declare {
@@ -42,11 +42,11 @@ macro_rules! declare {
     };
 }
 declare! {
-    consumer_assignment_interval_ms: i32 = "consumer.assignment.interval.ms", Int, Is("1000"), AtLeast(0), Some("group.consumer.assignment.interval.ms"), WithoutEffect(CONSUMER),
+    consumer_assignment_interval_ms: i32 = "consumer.assignment.interval.ms", Int, Is("1000"), AtLeast(0), Some("group.consumer.assignment.interval.ms"), Obeyed,
         "Least time between two computed assignments of the consumer group.";
-    consumer_heartbeat_interval_ms: i32 = "consumer.heartbeat.interval.ms", Int, Is("5000"), AtLeast(1), Some("group.consumer.heartbeat.interval.ms"), WithoutEffect(CONSUMER),
+    consumer_heartbeat_interval_ms: i32 = "consumer.heartbeat.interval.ms", Int, Is("5000"), AtLeast(1), Some("group.consumer.heartbeat.interval.ms"), Obeyed,
         "Heartbeat interval given to the members of the consumer group.";
-    consumer_session_timeout_ms: i32 = "consumer.session.timeout.ms", Int, Is("45000"), AtLeast(1), Some("group.consumer.session.timeout.ms"), WithoutEffect(CONSUMER),
+    consumer_session_timeout_ms: i32 = "consumer.session.timeout.ms", Int, Is("45000"), AtLeast(1), Some("group.consumer.session.timeout.ms"), Obeyed,
         "Session timeout given to the members of the consumer group.";
     share_assignment_interval_ms: i32 = "share.assignment.interval.ms", Int, Is("1000"), AtLeast(0), Some("group.share.assignment.interval.ms"), WithoutEffect(SHARE),
         "Least time between two computed assignments of the share group.";

@@ -12,7 +12,12 @@ const METADATA_LOG: &str = "the metadata log has fixed limits";
 pub(super) const INTERNAL_KEYS: &[ConfigKey] = &[
     row("controller.performance.always.log.threshold.ms", Type::Long, Is("2000"), SAMPLES),
     row("controller.performance.sample.period.ms", Type::Long, Is("60000"), SAMPLES),
-    row("group.consumer.regex.refresh.interval.ms", Type::Int, Is("600000"), "subscriptions by pattern are off"),
+    row(
+        "group.consumer.regex.refresh.interval.ms",
+        Type::Int,
+        Is("600000"),
+        "patterns are looked at again after ten minutes",
+    ),
     row("group.share.initialize.retry.interval.ms", Type::Int, Is("30000"), SHARE),
     row(
         "group.share.persister.class.name",

@@ -49,6 +49,7 @@ pub use load::{LoadedConfig, StartupReport, StaticConfig, load, load_container};
 pub use loggers::{change_logger, check_logger, describe_loggers};
 pub use ottla::{LogFormat, OTTLA_KEYS};
 pub use reference::{Sample, reference_page};
+pub use rules::CONSUMER_ASSIGNORS;
 pub use store::ConfigStore;
 pub use topic::{CleanupPolicy, TOPIC_KEYS, TimestampType, TopicCompression, TopicConfig};
 pub use value::split_list;

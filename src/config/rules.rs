@@ -5,6 +5,14 @@ use super::derived::{Derived, log_retention_ms, log_roll_jitter_ms, log_roll_ms}
 use super::listeners::Listener;
 use super::value::{InvalidValue, Values};
 
+/// The assignors of consumer groups, by their names and by those of their classes in Kafka.
+pub const CONSUMER_ASSIGNORS: [&str; 4] = [
+    "uniform",
+    "range",
+    "org.apache.kafka.coordinator.group.assignor.UniformAssignor",
+    "org.apache.kafka.coordinator.group.assignor.RangeAssignor",
+];
+
 /// Checks all rules; the first one broken is the answer.
 pub(super) fn check(values: &Values, texts: &Texts, derived: &Derived) -> Result<(), InvalidValue> {
     logs(values, derived)?;
@@ -207,6 +215,12 @@ fn groups(values: &Values) -> Result<(), InvalidValue> {
     demand(protocols.iter().any(|name| name == "classic"), "group.coordinator.rebalance.protocols", || {
         "Disabling the 'classic' protocol is not supported.".to_owned()
     })?;
+    let assignors: Vec<String> = values.get("group.consumer.assignors");
+    for assignor in &assignors {
+        demand(CONSUMER_ASSIGNORS.contains(&assignor.as_str()), "group.consumer.assignors", || {
+            format!("{assignor} is none of uniform and range, which are built in; Java classes cannot be loaded")
+        })?;
+    }
     for kind in ["consumer", "share", "streams"] {
         for setting in ["heartbeat.interval.ms", "session.timeout.ms", "assignment.interval.ms"] {
             let key = |part: &str| format!("group.{kind}.{part}{setting}");

@@ -150,6 +150,8 @@ api_table! {
     UnregisterBroker = 64, 0..=0, Both, unregister_broker;
     DescribeTransactions = 65, 0..=0, Broker, describe_transactions;
     ListTransactions = 66, 0..=2, Broker, list_transactions;
+    ConsumerGroupHeartbeat = 68, 0..=1, Broker, consumer_group_heartbeat;
+    ConsumerGroupDescribe = 69, 0..=1, Broker, consumer_group_describe;
     ListConfigResources = 74, 0..=1, Broker, list_config_resources;
     DescribeTopicPartitions = 75, 0..=0, Broker, describe_topic_partitions;
     AddRaftVoter = 80, 0..=1, Both, add_raft_voter;

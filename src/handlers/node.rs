@@ -96,6 +96,12 @@ impl Call<'_> {
         kept == 0 || !self.node.budget.is_spent()
     }
 
+    /// Whether groups of the consumer protocol are on, in the cluster and on this broker.
+    pub fn consumer_groups_enabled(&self) -> bool {
+        let protocols = &self.node.config.broker().group_coordinator_rebalance_protocols;
+        self.node.image().consumer_groups_enabled() && protocols.iter().any(|name| name == "consumer")
+    }
+
     /// The client, as a group remembers it.
     pub fn client(&self) -> Client {
         let id = Arc::from(self.header.client_id.as_deref().unwrap_or_default());

@@ -155,11 +155,13 @@ impl Feature {
     pub const TRANSACTIONS: &str = "transaction.version";
     /// KIP-966.
     pub const ELIGIBLE_LEADER_REPLICAS: &str = "eligible.leader.replicas.version";
+    /// KIP-848.
+    pub const GROUP: &str = "group.version";
 
     /// Every feature this node knows. A level above `max` is refused in requests, one above `readable` in the metadata log.
     pub const SUPPORTED: &[Feature] = &[
         Feature { name: Feature::ELIGIBLE_LEADER_REPLICAS, min: 0, max: 1, readable: 1 },
-        Feature { name: "group.version", min: 0, max: 0, readable: 1 },
+        Feature { name: Feature::GROUP, min: 0, max: 1, readable: 1 },
         Feature { name: Feature::KRAFT, min: 0, max: 1, readable: 1 },
         Feature {
             name: MetadataVersion::FEATURE,

@@ -2,6 +2,8 @@
 
     member.py BOOTSTRAP GROUP TOPIC ASSIGNOR INSTANCE-ID|-
 
+With server-ASSIGNOR the coordinator assigns (group.protocol=consumer).
+
 Lines: "MILLIS + PARTITION", "MILLIS - PARTITION", "MILLIS r PARTITION FIRST-OFFSET LAST-OFFSET". SIGTERM ends it cleanly.
 """
 import signal
@@ -24,9 +26,12 @@ def main(bootstrap, group, topic, assignor, instance):
 
     signal.signal(signal.SIGTERM, stop)
     settings = {
-        "bootstrap.servers": bootstrap, "group.id": group, "partition.assignment.strategy": assignor,
-        "session.timeout.ms": 12000, "heartbeat.interval.ms": 1000, "auto.offset.reset": "earliest", "enable.auto.commit": False,
+        "bootstrap.servers": bootstrap, "group.id": group, "auto.offset.reset": "earliest", "enable.auto.commit": False,
     }
+    if assignor.startswith("server-"):
+        settings |= {"group.protocol": "consumer", "group.remote.assignor": assignor.removeprefix("server-")}
+    else:
+        settings |= {"partition.assignment.strategy": assignor, "session.timeout.ms": 12000, "heartbeat.interval.ms": 1000}
     if instance != "-":
         settings["group.instance.id"] = instance
     consumer = Consumer(settings)

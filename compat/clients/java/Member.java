@@ -1,12 +1,15 @@
 // One member of a consumer group that tells what it owns and reads. Twin of confluent/member.py.
 // Member BOOTSTRAP GROUP TOPIC ASSIGNOR INSTANCE-ID|-
-// Lines: "MILLIS + PARTITION", "MILLIS - PARTITION", "MILLIS r PARTITION FIRST-OFFSET LAST-OFFSET".
+// With server-ASSIGNOR the coordinator assigns (group.protocol=consumer).
+// Lines: "MILLIS + PARTITION", "MILLIS - PARTITION", "MILLIS r PARTITION FIRST-OFFSET LAST-OFFSET", "MILLIS x REASON" of a
+// refused commit.
 import java.time.Duration;
 import java.util.Collection;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Properties;
+import org.apache.kafka.clients.consumer.CommitFailedException;
 import org.apache.kafka.clients.consumer.ConsumerRebalanceListener;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
 import org.apache.kafka.clients.consumer.ConsumerRecords;
@@ -27,10 +30,15 @@ public final class Member {
         Properties settings = new Properties();
         settings.put("bootstrap.servers", args[0]);
         settings.put("group.id", args[1]);
-        settings.put("partition.assignment.strategy", ASSIGNORS.get(args[3].toLowerCase(Locale.ROOT)));
+        if (args[3].startsWith("server-")) {
+            settings.put("group.protocol", "consumer");
+            settings.put("group.remote.assignor", args[3].substring("server-".length()));
+        } else {
+            settings.put("partition.assignment.strategy", ASSIGNORS.get(args[3].toLowerCase(Locale.ROOT)));
+            settings.put("session.timeout.ms", "12000");
+            settings.put("heartbeat.interval.ms", "1000");
+        }
         if (!args[4].equals("-")) settings.put("group.instance.id", args[4]);
-        settings.put("session.timeout.ms", "12000");
-        settings.put("heartbeat.interval.ms", "1000");
         settings.put("auto.offset.reset", "earliest");
         settings.put("enable.auto.commit", "false");
         // There is one broker: what is known of it stays true while it is away.
@@ -58,6 +66,9 @@ public final class Member {
                     consumer.commitSync();
                 } catch (RebalanceInProgressException later) {
                     // Cooperative members keep reading while they rebalance; the next commit covers these records.
+                } catch (CommitFailedException refused) {
+                    // It was out of the group, and whoever owns the partitions next reads these again.
+                    tell("x " + refused.getMessage());
                 }
             }
         } catch (WakeupException ending) {

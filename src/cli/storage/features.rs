@@ -19,7 +19,7 @@ const LEVELS: [FeatureLevel; 7] = [
     level(Feature::KRAFT, 1, 21, None),
     level("transaction.version", 1, 24, None),
     level("transaction.version", 2, 24, None),
-    level("group.version", 1, 22, None),
+    level(Feature::GROUP, 1, 22, None),
     level(Feature::ELIGIBLE_LEADER_REPLICAS, 1, 26, Some(23)),
     level("share.version", 1, 28, None),
     level("streams.version", 1, 29, None),

@@ -3,29 +3,29 @@
 macro_rules! groups_keys {
     ($next:ident $($rest:ident)*; $($rows:tt)*) => {
         $next! { $($rest)*; $($rows)*
-        "group.consumer.assignment.interval.ms", Int, Is("1000"), AtLeast(0), ClusterWide, WithoutEffect(CONSUMER),
+        "group.consumer.assignment.interval.ms", Int, Is("1000"), AtLeast(0), ClusterWide, Obeyed,
             "Least time between two computed assignments of a consumer group.";
-        "group.consumer.assignors", List, Is("uniform,range"), Unique { empty: false, null: false }, ReadOnly, WithoutEffect(CONSUMER),
+        group_consumer_assignors: Vec<String> = "group.consumer.assignors", List, Is("uniform,range"), Unique { empty: false, null: false }, ReadOnly, Obeyed,
             "Server-side assignors for consumer groups; the first is the default.";
-        "group.consumer.heartbeat.interval.ms", Int, Is("5000"), AtLeast(1), ReadOnly, WithoutEffect(CONSUMER),
+        "group.consumer.heartbeat.interval.ms", Int, Is("5000"), AtLeast(1), ReadOnly, Obeyed,
             "Heartbeat interval given to members of consumer groups.";
-        "group.consumer.max.assignment.interval.ms", Int, Is("15000"), AtLeast(0), ReadOnly, WithoutEffect(CONSUMER),
+        "group.consumer.max.assignment.interval.ms", Int, Is("15000"), AtLeast(0), ReadOnly, Obeyed,
             "Largest assignment interval a consumer group may set.";
-        "group.consumer.max.heartbeat.interval.ms", Int, Is("15000"), AtLeast(1), ReadOnly, WithoutEffect(CONSUMER),
+        "group.consumer.max.heartbeat.interval.ms", Int, Is("15000"), AtLeast(1), ReadOnly, Obeyed,
             "Largest heartbeat interval a consumer group may set.";
-        "group.consumer.max.session.timeout.ms", Int, Is("60000"), AtLeast(1), ReadOnly, WithoutEffect(CONSUMER),
+        "group.consumer.max.session.timeout.ms", Int, Is("60000"), AtLeast(1), ReadOnly, Obeyed,
             "Largest session timeout a consumer group may set.";
-        "group.consumer.max.size", Int, Is("2147483647"), AtLeast(1), ReadOnly, WithoutEffect(CONSUMER),
+        group_consumer_max_size: i32 = "group.consumer.max.size", Int, Is("2147483647"), AtLeast(1), ReadOnly, Obeyed,
             "Members a consumer group may have.";
-        "group.consumer.migration.policy", String, Is("bidirectional"), OneOfNoCase(&["DISABLED", "DOWNGRADE", "UPGRADE", "BIDIRECTIONAL"]), ReadOnly, WithoutEffect(CONSUMER),
+        group_consumer_migration_policy: String = "group.consumer.migration.policy", String, Is("bidirectional"), OneOfNoCase(&["DISABLED", "DOWNGRADE", "UPGRADE", "BIDIRECTIONAL"]), ReadOnly, Obeyed,
             "Which conversions between classic and consumer groups are allowed.";
-        "group.consumer.min.assignment.interval.ms", Int, Is("0"), AtLeast(0), ReadOnly, WithoutEffect(CONSUMER),
+        "group.consumer.min.assignment.interval.ms", Int, Is("0"), AtLeast(0), ReadOnly, Obeyed,
             "Smallest assignment interval a consumer group may set.";
-        "group.consumer.min.heartbeat.interval.ms", Int, Is("5000"), AtLeast(1), ReadOnly, WithoutEffect(CONSUMER),
+        "group.consumer.min.heartbeat.interval.ms", Int, Is("5000"), AtLeast(1), ReadOnly, Obeyed,
             "Smallest heartbeat interval a consumer group may set.";
-        "group.consumer.min.session.timeout.ms", Int, Is("45000"), AtLeast(1), ReadOnly, WithoutEffect(CONSUMER),
+        "group.consumer.min.session.timeout.ms", Int, Is("45000"), AtLeast(1), ReadOnly, Obeyed,
             "Smallest session timeout a consumer group may set.";
-        "group.consumer.session.timeout.ms", Int, Is("45000"), AtLeast(1), ReadOnly, WithoutEffect(CONSUMER),
+        "group.consumer.session.timeout.ms", Int, Is("45000"), AtLeast(1), ReadOnly, Obeyed,
             "Session timeout given to members of consumer groups.";
         "group.coordinator.append.linger.ms", Int, Is("-1"), AtLeast(-1), ReadOnly, WithoutEffect(LINGER),
             "How long coordinator writes may gather before they are written; -1 adapts to the load.";
@@ -33,7 +33,7 @@ macro_rules! groups_keys {
             "Threads for background work of the group coordinator.";
         "group.coordinator.cached.buffer.max.bytes", Int, Is("1048588"), AtLeast(524288), ClusterWide, WithoutEffect(BUFFERS),
             "Largest write buffer that a coordinator keeps for reuse.";
-        "group.coordinator.rebalance.protocols", List, Is("classic,consumer,streams"), ListOf(&["consumer", "classic", "share", "streams"]), ReadOnly, WithoutEffect(FEATURES),
+        group_coordinator_rebalance_protocols: Vec<String> = "group.coordinator.rebalance.protocols", List, Is("classic,consumer,streams"), ListOf(&["consumer", "classic", "share", "streams"]), ReadOnly, Obeyed,
             "The group protocols that are switched on.";
         "group.coordinator.threads", Int, Is("4"), AtLeast(1), ReadOnly, WithoutEffect(THREADS),
             "Threads of the group coordinator.";

@@ -3,9 +3,7 @@
 pub const ALONE: &str = "this node is the only one, there is no other to replicate from or to speak to";
 pub const AUTHORIZER: &str = "ACLs are not enforced; remove the key to let every client do everything, or keep this cluster on a broker that enforces them";
 pub const BUFFERS: &str = "write buffers are not kept";
-pub const CONSUMER: &str = "groups of the consumer protocol are off (group.version 0)";
 pub const EARLY: &str = "the controller's listeners open first";
-pub const FEATURES: &str = "the features group.version, share.version and streams.version decide";
 pub const GROWING: &str = "files grow as they are written, so that an idle partition takes no space";
 pub const IN_HAND: &str =
     "requests in hand are bounded by their memory (ottla.request.memory.bytes, queued.max.request.bytes)";

@@ -6,11 +6,18 @@ use std::path::Path;
 use crate::config::{BROKER_KEYS, ConfigKey, GROUP_KEYS, Status, TOPIC_KEYS, TopicConfig};
 
 /// Where the values of keys go that have no field of their own name.
-const FIELDS: [(&str, &str); 16] = [
+const FIELDS: [(&str, &str); 22] = [
     // The other name of node.id.
     ("broker.id", "node_id"),
     // Resolves the values of other keys.
     ("config.providers", "config::load"),
+    // The bounds of what a group sets.
+    ("group.consumer.max.assignment.interval.ms", "consumer_assignment_interval_ms"),
+    ("group.consumer.max.heartbeat.interval.ms", "consumer_heartbeat_interval_ms"),
+    ("group.consumer.max.session.timeout.ms", "consumer_session_timeout_ms"),
+    ("group.consumer.min.assignment.interval.ms", "consumer_assignment_interval_ms"),
+    ("group.consumer.min.heartbeat.interval.ms", "consumer_heartbeat_interval_ms"),
+    ("group.consumer.min.session.timeout.ms", "consumer_session_timeout_ms"),
     // With these, the quorum is not a fixed one.
     ("controller.quorum.bootstrap.servers", "controller_quorum_voters"),
     ("controller.listener.names", "advertised_controller_listeners"),
@@ -36,7 +43,8 @@ fn what_is_obeyed_is_read_somewhere() {
     for key in BROKER_KEYS.iter().chain(TOPIC_KEYS).chain(GROUP_KEYS).filter(|key| key.status == Status::Obeyed) {
         let given = FIELDS.iter().find(|(name, _)| *name == key.name).map(|(_, field)| (*field).to_owned());
         let of_topic = TOPIC_KEYS.iter().find(|topic| topic.synonym == Some(key.name)).map(field);
-        let fields = [given, of_topic, Some(field(key))];
+        let of_group = GROUP_KEYS.iter().find(|group| group.synonym == Some(key.name)).map(field);
+        let fields = [given, of_topic, of_group, Some(field(key))];
         if !fields.iter().flatten().any(|field| mentions(&sources, field)) {
             unread.push(key.name);
         }

@@ -268,7 +268,8 @@ impl Group {
         known.into_iter().filter(|(_, count)| *count == self.members.len()).map(|(name, _)| name).collect()
     }
 
-    fn compute_subscribed_topics(&self) -> Option<BTreeSet<Arc<str>>> {
+    /// What the members subscribe to by the chosen protocol, where their metadata says so.
+    pub fn compute_subscribed_topics(&self) -> Option<BTreeSet<Arc<str>>> {
         if !self.uses_consumer_protocol() {
             return None;
         }

@@ -7,6 +7,7 @@ use crate::protocol::messages::list_groups_response::ListedGroup;
 use crate::types::ErrorCode;
 
 use super::classic::Group;
+use super::consumer::{CONSUMER, ConsumerGroup};
 use super::machine::{GroupMachine, Live, text};
 use super::member::Member;
 use super::state::State;
@@ -19,7 +20,10 @@ impl GroupMachine {
     pub(super) fn describe(&self, live: &Live, groups: &[StrBytes], version: i16) -> Vec<DescribedGroup> {
         let each = groups.iter().map(|id| match live.groups.get(id.as_str()) {
             Some(group) => described(group),
-            None => unknown(id, version, self.newer.contains_key(id.as_str())),
+            None => {
+                let is_other = self.newer.contains_key(id.as_str()) || self.consumers.contains_key(id.as_str());
+                unknown(id, version, is_other)
+            }
         });
         each.collect()
     }
@@ -29,15 +33,16 @@ impl GroupMachine {
         let wants = |filter: &[StrBytes], name: &str| {
             filter.is_empty() || filter.iter().any(|wanted| wanted.trim().eq_ignore_ascii_case(name))
         };
-        let wanted = |group: &&Group| wants(states, group.state.name()) && wants(types, CLASSIC);
-        let each = live.groups.values().filter(wanted).map(|group| {
+        let wanted = |state: &str, kind: &str| wants(states, state) && wants(types, kind);
+        let classic = live.groups.values().filter(|group| wanted(group.state.name(), CLASSIC)).map(|group| {
             ListedGroup::default()
                 .with_group_id(GroupId(text(&group.id)))
                 .with_protocol_type(group.protocol_type.as_ref().map(text).unwrap_or_default())
                 .with_group_state(StrBytes::from_static_str(group.state.name()))
                 .with_group_type(StrBytes::from_static_str(CLASSIC))
         });
-        each.collect()
+        let consumer = self.consumers.values().filter(|group| wanted(group.state().name(), CONSUMER));
+        classic.chain(consumer.map(ConsumerGroup::listed)).collect()
     }
 }
 

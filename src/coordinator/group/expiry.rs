@@ -1,5 +1,6 @@
 //! How offsets and groups end: by age, with their topic, or by an administrator.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::protocol::StrBytes;
@@ -9,6 +10,7 @@ use crate::state_machine::Ticket;
 use crate::types::{ErrorCode, Millis, TopicId};
 
 use super::classic::Group;
+use super::consumer::ConsumerGroup;
 use super::machine::{GroupMachine, Live, Reply, Timer, Turn, own};
 use super::records::{CommittedOffset, Record};
 use super::state::State;
@@ -20,13 +22,17 @@ impl GroupMachine {
     /// One stretch of the search for what has expired.
     pub(super) fn expire_offsets(&self, live: &mut Live, turn: &mut Turn) {
         let from = live.expiry_from.take();
-        let ids = live.groups.keys().filter(|id| from.as_ref().is_none_or(|from| *id >= from));
-        for id in ids {
+        let ids: BTreeSet<&Arc<str>> = live.groups.keys().chain(self.consumers.keys()).collect();
+        for id in ids.into_iter().filter(|id| from.as_ref().is_none_or(|from| *id >= from)) {
             if turn.outcome.records.len() >= TOMBSTONES_AT_A_TIME {
                 live.expiry_from = Some(id.clone());
                 return turn.set(Timer::Expiry, turn.now.monotonic);
             }
-            self.expire_group(turn, &live.groups[id]);
+            match (self.consumers.get(id), live.groups.get(id)) {
+                (Some(group), _) => self.expire_consumer_group(turn, group),
+                (None, Some(group)) => self.expire_group(turn, group),
+                (None, None) => {}
+            }
         }
         if turn.outcome.records.len() >= TOMBSTONES_AT_A_TIME {
             // The last group may have been cut short.
@@ -35,22 +41,44 @@ impl GroupMachine {
         turn.set(Timer::Expiry, turn.now.monotonic + Millis(self.settings.offsets_retention_check_interval_ms));
     }
 
-    fn expire_group(&self, turn: &mut Turn, group: &Group) {
-        let mut all_gone = self.open.partitions_of(&group.id).next().is_none();
-        if let Some(topics) = self.offsets.get(&group.id) {
-            let retention = Millis(i64::from(self.settings.offsets_retention_minutes) * 60_000);
-            for (topic, partitions) in topics {
-                for (partition, committed) in partitions {
-                    let room = turn.outcome.records.len() < TOMBSTONES_AT_A_TIME;
-                    let is_needed = group.is_subscribed_to(topic) || self.open.holds(&group.id, topic, *partition);
-                    if room && !is_needed && is_expired(group, committed, turn.now.wall, retention) {
-                        turn.forget(&group.id, topic, *partition);
-                    } else {
-                        all_gone = false;
-                    }
+    fn expire_consumer_group(&self, turn: &mut Turn, group: &ConsumerGroup) {
+        let wall = turn.now.wall;
+        let all_gone = self.expire_offsets_of(turn, &group.id, |topic, committed, retention| {
+            !group.is_subscribed_to(topic) && is_older(committed, committed.committed_at, wall, retention)
+        });
+        if all_gone && group.members.is_empty() {
+            turn.outcome.records.extend(group.tombstones(None));
+        }
+    }
+
+    /// Says whether the group has no offsets any more, pending ones included.
+    fn expire_offsets_of(
+        &self,
+        turn: &mut Turn,
+        group: &Arc<str>,
+        is_expired: impl Fn(&str, &CommittedOffset, Millis) -> bool,
+    ) -> bool {
+        let retention = Millis(i64::from(self.settings.offsets_retention_minutes) * 60_000);
+        let mut all_gone = self.open.partitions_of(group).next().is_none();
+        for (topic, partitions) in self.offsets.get(group).into_iter().flatten() {
+            for (partition, committed) in partitions {
+                let room = turn.outcome.records.len() < TOMBSTONES_AT_A_TIME;
+                let is_needed = self.open.holds(group, topic, *partition);
+                if room && !is_needed && is_expired(topic, committed, retention) {
+                    turn.forget(group, topic, *partition);
+                } else {
+                    all_gone = false;
                 }
             }
         }
+        all_gone
+    }
+
+    fn expire_group(&self, turn: &mut Turn, group: &Group) {
+        let wall = turn.now.wall;
+        let all_gone = self.expire_offsets_of(turn, &group.id, |topic, committed, retention| {
+            !group.is_subscribed_to(topic) && is_expired(group, committed, wall, retention)
+        });
         if all_gone && group.state == State::Empty && group.pending.is_empty() {
             turn.outcome.records.push(Record::Group { group: group.id.clone(), snapshot: None });
         }
@@ -104,13 +132,15 @@ impl GroupMachine {
         if self.newer.contains_key(id) {
             return Err(ErrorCode::NonEmptyGroup);
         }
-        let group = live.groups.get(id).ok_or(ErrorCode::GroupIdNotFound)?;
-        match group.state {
-            State::Empty => {}
-            State::PreparingRebalance | State::CompletingRebalance | State::Stable => {
+        let mut end = vec![Record::Group { group: id.clone(), snapshot: None }];
+        match (self.consumers.get(id), live.groups.get(id).map(|group| group.state)) {
+            (Some(group), _) if !group.members.is_empty() => return Err(ErrorCode::NonEmptyGroup),
+            (Some(group), _) => end = group.tombstones(None),
+            (None, Some(State::Empty)) => {}
+            (None, Some(State::PreparingRebalance | State::CompletingRebalance | State::Stable)) => {
                 return Err(ErrorCode::NonEmptyGroup);
             }
-            State::Dead => return Err(ErrorCode::GroupIdNotFound),
+            (None, Some(State::Dead) | None) => return Err(ErrorCode::GroupIdNotFound),
         }
         for (topic, partitions) in self.offsets.get(id).into_iter().flatten() {
             partitions.keys().for_each(|partition| turn.forget(id, topic, *partition));
@@ -119,7 +149,7 @@ impl GroupMachine {
         pending
             .filter(|(topic, partition)| self.committed(id, topic, *partition).is_none())
             .for_each(|(topic, partition)| turn.forget(id, topic, partition));
-        turn.outcome.records.push(Record::Group { group: id.clone(), snapshot: None });
+        turn.outcome.records.extend(end);
         Ok(())
     }
 }
@@ -136,6 +166,10 @@ fn is_expired(group: &Group, committed: &CommittedOffset, wall: Millis, retentio
             return false;
         }
     };
+    is_older(committed, since, wall, retention)
+}
+
+fn is_older(committed: &CommittedOffset, since: Millis, wall: Millis, retention: Millis) -> bool {
     match committed.expires_at {
         Some(at) => wall >= at,
         None => wall - since >= retention,

@@ -9,7 +9,10 @@ use super::state::State;
 
 impl GroupMachine {
     pub(super) fn heartbeat(&self, live: &mut Live, turn: &mut Turn, ticket: Ticket, request: &HeartbeatRequest) {
-        let result = beat(live, turn, request);
+        let result = match self.consumers.get(request.group_id.as_str()) {
+            Some(group) => self.beat_in_consumer_group(live, turn, group, request),
+            None => beat(live, turn, request),
+        };
         let code = result.err().unwrap_or(ErrorCode::None).code();
         turn.outcome.answer(ticket, Reply::Heartbeat(HeartbeatResponse::default().with_error_code(code)));
     }

@@ -67,6 +67,12 @@ impl GroupMachine {
         if self.newer.contains_key(&id) {
             return turn.answer_join_error(ticket, "", ErrorCode::InconsistentGroupProtocol);
         }
+        let emptied = match self.consumers.get(&id) {
+            Some(group) if !group.members.is_empty() => {
+                return self.join_consumer_group(live, turn, ticket, group, &join);
+            }
+            emptied => emptied,
+        };
         let is_new = !live.groups.contains_key(&id);
         if is_new && !member_id.is_empty() {
             return turn.answer_join_error(ticket, member_id, ErrorCode::UnknownMemberId);
@@ -75,6 +81,8 @@ impl GroupMachine {
         let undo = turn.join(group, ticket, &join);
         let joined = !group.members.is_empty() || !group.pending.is_empty();
         if is_new && joined {
+            // An empty consumer group makes way.
+            turn.outcome.records.extend(emptied.into_iter().flat_map(|group| group.tombstones(None)));
             let snapshot = GroupSnapshot::of_new_group(group.state_since.unwrap_or(turn.now.wall));
             turn.outcome.records.push(Record::Group { group: id.clone(), snapshot: Some(snapshot) });
             live.undo = Some(Undo::NewGroup { group: id, ticket });

@@ -20,6 +20,12 @@ impl GroupMachine {
         group: &StrBytes,
         members: Vec<MemberIdentity>,
     ) {
+        if let Some(group) = self.consumers.get(group.as_str()) {
+            let results = self.leave_consumer_group(live, turn, group, &members);
+            let replies = members.into_iter().zip(results).map(|(member, result)| response(member, result));
+            let reply = LeaveGroupResponse::default().with_members(replies.collect());
+            return turn.outcome.answer(ticket, Reply::Leave(reply));
+        }
         let replies = match live.groups.get_mut(group.as_str()) {
             None => members.into_iter().map(|member| response(member, Err(ErrorCode::UnknownMemberId))).collect(),
             Some(group) => turn.leave(group, members),

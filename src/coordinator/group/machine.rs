@@ -8,18 +8,22 @@ use crate::log::producer_state::VerificationGuard;
 use crate::protocol::StrBytes;
 use crate::protocol::control::TxnMarker;
 use crate::protocol::messages::{
-    DeleteGroupsResponse, HeartbeatRequest, HeartbeatResponse, JoinGroupResponse, LeaveGroupResponse,
-    OffsetCommitRequest, OffsetCommitResponse, OffsetDeleteRequest, OffsetDeleteResponse, SyncGroupRequest,
-    SyncGroupResponse, TxnOffsetCommitRequest, TxnOffsetCommitResponse, describe_groups_response::DescribedGroup,
-    leave_group_request::MemberIdentity, list_groups_response::ListedGroup,
+    ConsumerGroupHeartbeatResponse, DeleteGroupsResponse, HeartbeatRequest, HeartbeatResponse, JoinGroupResponse,
+    LeaveGroupResponse, OffsetCommitRequest, OffsetCommitResponse, OffsetDeleteRequest, OffsetDeleteResponse,
+    SyncGroupRequest, SyncGroupResponse, TxnOffsetCommitRequest, TxnOffsetCommitResponse,
+    consumer_group_describe_response::DescribedGroup as DescribedConsumerGroup,
+    describe_groups_response::DescribedGroup, leave_group_request::MemberIdentity, list_groups_response::ListedGroup,
     offset_fetch_request::OffsetFetchRequestGroup, offset_fetch_response::OffsetFetchResponseGroup,
 };
 use crate::state_machine::{JournalError, Now, Outcome, StateMachine, Ticket, TimerChange};
 use crate::types::{Millis, TopicId};
 
+use super::assignor::Assignor;
 use super::classic::Group;
+use super::consumer::{Change, ConsumerBeat, ConsumerGroup, ConsumerLive, MigrationPolicy};
 use super::join::JoinCommand;
 use super::records::{CommittedOffset, GroupKind, GroupSnapshot, Record};
+use super::surroundings::Surroundings;
 use super::transactions::OpenTransactions;
 use super::undo::Undo;
 
@@ -30,6 +34,10 @@ pub struct Settings {
     pub group_max_session_timeout_ms: i32,
     pub group_initial_rebalance_delay_ms: i32,
     pub group_max_size: i32,
+    /// In order of preference; never empty.
+    pub group_consumer_assignors: Vec<Assignor>,
+    pub group_consumer_max_size: i32,
+    pub group_consumer_migration_policy: MigrationPolicy,
     pub offset_metadata_max_bytes: i32,
     pub offsets_retention_minutes: i32,
     pub offsets_retention_check_interval_ms: i64,
@@ -43,6 +51,9 @@ impl Default for Settings {
             group_max_session_timeout_ms: 1_800_000,
             group_initial_rebalance_delay_ms: 3_000,
             group_max_size: i32::MAX,
+            group_consumer_assignors: vec![Assignor::Uniform, Assignor::Range],
+            group_consumer_max_size: i32::MAX,
+            group_consumer_migration_policy: MigrationPolicy::Bidirectional,
             offset_metadata_max_bytes: 4_096,
             offsets_retention_minutes: 10_080,
             offsets_retention_check_interval_ms: 600_000,
@@ -58,6 +69,10 @@ impl From<&BrokerConfig> for Settings {
             group_max_session_timeout_ms: config.group_max_session_timeout_ms,
             group_initial_rebalance_delay_ms: config.group_initial_rebalance_delay_ms,
             group_max_size: config.group_max_size,
+            group_consumer_assignors: assignors(&config.group_consumer_assignors),
+            group_consumer_max_size: config.group_consumer_max_size,
+            group_consumer_migration_policy: MigrationPolicy::named(&config.group_consumer_migration_policy)
+                .unwrap_or(MigrationPolicy::Bidirectional),
             offset_metadata_max_bytes: config.offset_metadata_max_bytes,
             offsets_retention_minutes: config.offsets_retention_minutes,
             offsets_retention_check_interval_ms: config.offsets_retention_check_interval_ms,
@@ -66,11 +81,25 @@ impl From<&BrokerConfig> for Settings {
     }
 }
 
+impl Settings {
+    /// The assignor where no member asks for one.
+    pub fn default_assignor(&self) -> Assignor {
+        self.group_consumer_assignors.first().copied().unwrap_or(Assignor::Uniform)
+    }
+}
+
+/// A config that names others is refused when it is read.
+fn assignors(names: &[String]) -> Vec<Assignor> {
+    names.iter().filter_map(|name| Assignor::named(name)).collect()
+}
+
 /// What the coordinator can be asked.
 pub enum Command {
     Join(Box<JoinCommand>),
     Sync(SyncGroupRequest),
     Heartbeat(HeartbeatRequest),
+    ConsumerHeartbeat(Box<ConsumerBeat>),
+    ConsumerDescribe(Vec<StrBytes>),
     Leave { group: StrBytes, members: Vec<MemberIdentity> },
     Commit { request: OffsetCommitRequest, version: i16 },
     CommitInTransaction { request: TxnOffsetCommitRequest, guard: Option<VerificationGuard> },
@@ -89,6 +118,8 @@ pub enum Reply {
     Join(JoinGroupResponse),
     Sync(SyncGroupResponse),
     Heartbeat(HeartbeatResponse),
+    ConsumerHeartbeat(ConsumerGroupHeartbeatResponse),
+    ConsumerDescribe(Vec<DescribedConsumerGroup>),
     Leave(LeaveGroupResponse),
     Commit(OffsetCommitResponse),
     TxnCommit(TxnOffsetCommitResponse),
@@ -113,6 +144,14 @@ pub enum Timer {
     Join(Arc<str>),
     /// The end of a group's sync phase.
     Sync(Arc<str>),
+    /// The end of a member's patience with partitions that it has to give up, in a consumer group.
+    Rebalance(Arc<str>, Arc<str>),
+    /// A classic member of a consumer group was told to join again.
+    MemberJoin(Arc<str>, Arc<str>),
+    /// A classic member of a consumer group has joined and is to fetch its assignment.
+    MemberSync(Arc<str>, Arc<str>),
+    /// The look at all topics for a consumer group's patterns.
+    Regexes(Arc<str>),
     /// The next look for expired offsets.
     Expiry,
 }
@@ -121,20 +160,24 @@ pub enum Timer {
 pub type GroupOffsets = BTreeMap<Arc<str>, BTreeMap<i32, CommittedOffset>>;
 
 /// The hard state: what the log says.
-#[derive(Debug)]
 pub struct GroupMachine {
     pub(super) settings: Arc<Settings>,
+    pub(super) surroundings: Arc<Surroundings>,
     pub(super) offsets: BTreeMap<Arc<str>, GroupOffsets>,
     pub(super) open: OpenTransactions,
     pub(super) snapshots: BTreeMap<Arc<str>, GroupSnapshot>,
-    /// Groups of the newer kinds, which are neither coordinated nor touched.
+    pub(super) consumers: BTreeMap<Arc<str>, ConsumerGroup>,
+    /// Groups of the newest kinds, which are neither coordinated nor touched.
     pub(super) newer: BTreeMap<Arc<str>, GroupKind>,
 }
 
 /// What dies with the leadership.
 #[derive(Default, Debug)]
 pub struct Live {
+    /// The classic groups.
     pub groups: BTreeMap<Arc<str>, Group>,
+    /// What goes with the consumer groups.
+    pub consumers: BTreeMap<Arc<str>, ConsumerLive>,
     /// How to take back the live half of the latest decision.
     pub undo: Option<Undo>,
     /// Where the next stretch of the search for expired offsets begins.
@@ -143,12 +186,14 @@ pub struct Live {
 
 impl GroupMachine {
     /// A coordinator of nothing.
-    pub fn new(settings: Arc<Settings>) -> GroupMachine {
+    pub fn new(settings: Arc<Settings>, surroundings: Arc<Surroundings>) -> GroupMachine {
         GroupMachine {
             settings,
+            surroundings,
             offsets: BTreeMap::new(),
             open: OpenTransactions::default(),
             snapshots: BTreeMap::new(),
+            consumers: BTreeMap::new(),
             newer: BTreeMap::new(),
         }
     }
@@ -180,6 +225,7 @@ impl GroupMachine {
             Record::Group { group, snapshot: None } => {
                 self.snapshots.remove(group);
             }
+            Record::Consumer { group, change } => self.load_change(group, change),
             Record::Newer { group, kind, exists: Some(true) } => {
                 self.newer.insert(group.clone(), *kind);
             }
@@ -187,6 +233,18 @@ impl GroupMachine {
                 self.newer.remove(group);
             }
             Record::Newer { exists: None, .. } => {}
+        }
+    }
+
+    fn load_change(&mut self, group: &Arc<str>, change: &Change) {
+        match change {
+            Change::Epoch(None) => drop(self.consumers.remove(group)),
+            // What ends in a group that is not there has ended already.
+            change if change.is_end() && !self.consumers.contains_key(group) => {}
+            change => {
+                let new = || ConsumerGroup::new(group.clone());
+                self.consumers.entry(group.clone()).or_insert_with(new).apply(change);
+            }
         }
     }
 
@@ -223,7 +281,8 @@ impl StateMachine for GroupMachine {
         for (id, snapshot) in &self.snapshots {
             live.groups.insert(id.clone(), Group::from_snapshot(id.clone(), snapshot, now.wall));
         }
-        for id in self.offsets.keys().chain(self.open.groups()).filter(|id| !self.newer.contains_key(*id)) {
+        let is_simple = |id: &&Arc<str>| !self.newer.contains_key(*id) && !self.consumers.contains_key(*id);
+        for id in self.offsets.keys().chain(self.open.groups()).filter(is_simple) {
             live.groups.entry(id.clone()).or_insert_with(|| Group::empty(id.clone(), now.wall));
         }
         let mut turn = self.turn(now);
@@ -233,6 +292,7 @@ impl StateMachine for GroupMachine {
                 turn.prepare_rebalance(group);
             }
         }
+        self.renew_members(&mut turn);
         turn.set(Timer::Expiry, now.monotonic + Millis(self.settings.offsets_retention_check_interval_ms));
         turn.outcome
     }
@@ -245,6 +305,10 @@ impl StateMachine for GroupMachine {
             Command::Join(join) => self.join(live, &mut turn, ticket, *join),
             Command::Sync(request) => self.sync(live, &mut turn, ticket, &request),
             Command::Heartbeat(request) => self.heartbeat(live, &mut turn, ticket, &request),
+            Command::ConsumerHeartbeat(beat) => self.consumer_heartbeat(live, &mut turn, ticket, &beat),
+            Command::ConsumerDescribe(groups) => {
+                turn.outcome.answer(ticket, Reply::ConsumerDescribe(self.describe_consumer_groups(live, &groups)));
+            }
             Command::Leave { group, members } => self.leave(live, &mut turn, ticket, &group, members),
             Command::Commit { request, version } => self.commit(live, &mut turn, ticket, &request, version),
             Command::CommitInTransaction { request, guard } => {
@@ -271,11 +335,15 @@ impl StateMachine for GroupMachine {
         live.undo = None;
         let mut turn = self.turn(now);
         match timer {
-            Timer::Session(group, member) => {
+            Timer::Session(group, member) if !self.consumers.contains_key(&group) => {
                 if let Some(group) = live.groups.get_mut(&group) {
                     turn.session_expired(group, &member);
                 }
             }
+            Timer::Session(..) | Timer::Rebalance(..) | Timer::MemberJoin(..) | Timer::MemberSync(..) => {
+                self.fence_late(live, &mut turn, timer);
+            }
+            Timer::Regexes(group) => self.resolve_regexes(live, &mut turn, &group),
             Timer::Join(group) => {
                 if let Some(group) = live.groups.get_mut(&group) {
                     turn.join_phase_over(group);
@@ -294,15 +362,15 @@ impl StateMachine for GroupMachine {
     fn replay(&mut self, live: &mut Live, record: &Record) {
         self.load(record);
         match record {
-            Record::Group { group, snapshot: None } => {
-                live.groups.remove(group);
-            }
+            Record::Group { group, snapshot: None } => drop(live.groups.remove(group)),
+            Record::Consumer { group, change: Change::Epoch(None) } => drop(live.consumers.remove(group)),
             // A group of only offsets needs no record of its own.
-            Record::TxnOffset { group, committed, .. } => {
+            Record::TxnOffset { group, committed, .. } if !self.consumers.contains_key(group) => {
                 let empty = || Group::empty(group.clone(), committed.committed_at);
                 live.groups.entry(group.clone()).or_insert_with(empty);
             }
-            Record::Group { .. } | Record::Offset { .. } | Record::EndTxn(_) | Record::Newer { .. } => {}
+            Record::Group { .. } | Record::Consumer { .. } | Record::Offset { .. } => {}
+            Record::TxnOffset { .. } | Record::EndTxn(_) | Record::Newer { .. } => {}
         }
     }
 

@@ -1,17 +1,20 @@
-//! Groups of consumers: who is a member, which generation it is, and how far the group has got in each partition.
+//! Groups of consumers: who is a member, who owns what, and how far the group has got in each partition.
 //!
 //! A group belongs to the partition of `__consumer_offsets` that its id hashes to, and the broker that leads this
 //! partition coordinates it: one [`GroupMachine`] for each partition led, run by a
 //! [`Runtime`](crate::state_machine::Runtime) over that partition as its journal. [`Groups`] finds the partition and
 //! speaks Kafka's messages.
 //!
-//! What the log keeps is the machine's hard state: committed offsets and the last complete generation of each group.
-//! Everything between two generations (who has joined, who is parked, whose session ends when) is live state and is
-//! rebuilt by the members after a failover. A rebalance reads: `join` → `rebalance` (join phase) → `sync` → `rebalance`
-//! (assignments delivered).
+//! There are groups of two kinds. Of a *classic* group the log keeps the last complete generation: everything between two
+//! generations (who has joined, who is parked, whose session ends when) is live state and is rebuilt by the members
+//! after a failover. A rebalance reads: `join` → `rebalance` (join phase) → `sync` → `rebalance` (assignments delivered).
+//! A *consumer* group ([`consumer`], KIP-848) is hard state as a whole. Offsets are the same for both.
 
+mod assignor;
 mod calls;
 mod classic;
+mod consumer;
+mod consumer_calls;
 mod describe;
 mod expiry;
 mod heartbeat;
@@ -22,9 +25,11 @@ mod member;
 mod offsets;
 mod rebalance;
 mod records;
+mod regex;
 mod service;
 mod state;
 mod subscription;
+mod surroundings;
 mod sync;
 #[cfg(test)]
 mod tests;
@@ -35,3 +40,4 @@ pub use machine::{GroupMachine, Settings};
 pub use records::{CommittedOffset, GroupKind, GroupSnapshot, MemberSnapshot, Record, TxnProducer};
 pub use service::{Client, Groups};
 pub use state::State;
+pub use surroundings::Surroundings;

@@ -17,12 +17,16 @@ use crate::state_machine::Ticket;
 use crate::types::{ErrorCode, LeaderEpoch, Millis, Offset, TopicId};
 
 use super::classic::Group;
+use super::consumer::Committer;
 use super::machine::{GroupMachine, Live, Reply, Turn, own, text};
 use super::records::{CommittedOffset, Record};
 use super::state::State;
 
 /// From this version on an unknown group is told from an old generation.
 const GROUP_ID_NOT_FOUND_SINCE: i16 = 9;
+
+/// Whether offsets of a topic are in use by members.
+type IsSubscribedTo<'a> = Box<dyn Fn(&str) -> bool + 'a>;
 
 impl GroupMachine {
     pub(super) fn commit(
@@ -51,7 +55,7 @@ impl GroupMachine {
                 .with_partitions(partitions.collect())
         });
         let reply = OffsetCommitResponse::default().with_topics(topics.collect());
-        if !turn.outcome.records.is_empty() {
+        if !turn.outcome.records.is_empty() && !self.consumers.contains_key(&group) {
             // A group of only offsets needs no record of its own.
             live.groups.entry(group.clone()).or_insert_with(|| Group::empty(group, turn.now.wall));
         }
@@ -68,6 +72,21 @@ impl GroupMachine {
     ) -> Result<(), ErrorCode> {
         if self.newer.contains_key(request.group_id.as_str()) {
             return Err(ErrorCode::UnknownMemberId);
+        }
+        if let Some(group) = self.consumers.get(request.group_id.as_str()) {
+            let partitions = request.topics.iter().flat_map(|topic| {
+                // Those whose metadata is too long are refused by themselves.
+                let fits = |metadata: &Option<StrBytes>| self.checked_metadata(metadata.as_deref()).is_ok();
+                let partitions = topic.partitions.iter().filter(move |partition| fits(&partition.committed_metadata));
+                partitions.map(|partition| (topic.topic_id.into(), partition.partition_index))
+            });
+            let who = Committer {
+                member_id: &request.member_id,
+                is_static: request.group_instance_id.is_some(),
+                epoch: request.generation_id_or_member_epoch,
+                version: Some(version),
+            };
+            return group.may_commit(&who, partitions);
         }
         let generation = request.generation_id_or_member_epoch;
         let Some(group) = live.groups.get(request.group_id.as_str()) else {
@@ -146,6 +165,10 @@ impl GroupMachine {
         stable: bool,
     ) -> OffsetFetchResponseGroup {
         let id = request.group_id.as_str();
+        if let Some(Err(error)) = self.consumers.get(id).map(|group| group.may_fetch(request)) {
+            let refused = OffsetFetchResponseGroup::default().with_group_id(request.group_id.clone());
+            return refused.with_error_code(error.code());
+        }
         let topics = match &request.topics {
             None => self.all_offsets(live, id, stable),
             Some(topics) => topics.iter().map(|topic| self.fetch_topic(id, topic, stable)).collect(),
@@ -171,7 +194,8 @@ impl GroupMachine {
     }
 
     fn all_offsets(&self, live: &Live, group: &str, stable: bool) -> Vec<OffsetFetchResponseTopics> {
-        let known = live.groups.contains_key(group) || self.newer.contains_key(group);
+        let is_other = self.newer.contains_key(group) || self.consumers.contains_key(group);
+        let known = live.groups.contains_key(group) || is_other;
         let Some(topics) = self.offsets.get(group).filter(|_| known) else { return Vec::new() };
         let each = topics.iter().map(|(topic, partitions)| {
             let partitions = partitions.iter().map(|(partition, committed)| {
@@ -187,12 +211,12 @@ impl GroupMachine {
 
     pub(super) fn delete_offsets(&self, live: &Live, turn: &mut Turn, ticket: Ticket, request: &OffsetDeleteRequest) {
         let id = own(&request.group_id);
-        let reply = match deletable_from(live, &id) {
+        let reply = match self.subscriptions(live, &id) {
             Err(error) => OffsetDeleteResponse::default().with_error_code(error.code()),
-            Ok(group) => {
+            Ok(is_subscribed_to) => {
                 let topics = request.topics.iter().map(|topic| {
                     let name = own(&topic.name);
-                    let subscribed = group.is_subscribed_to(&name);
+                    let subscribed = is_subscribed_to(&name);
                     let code = if subscribed { ErrorCode::GroupSubscribedToTopic } else { ErrorCode::None };
                     let partitions = topic.partitions.iter().map(|partition| {
                         let partition = partition.partition_index;
@@ -212,6 +236,17 @@ impl GroupMachine {
             }
         };
         turn.outcome.answer(ticket, Reply::DeleteOffsets(reply));
+    }
+}
+
+impl GroupMachine {
+    /// Which topics' offsets are in use, if offsets of the group may be deleted at all.
+    fn subscriptions<'a>(&'a self, live: &'a Live, id: &str) -> Result<IsSubscribedTo<'a>, ErrorCode> {
+        if let Some(group) = self.consumers.get(id) {
+            return Ok(Box::new(move |topic| group.is_subscribed_to(topic)));
+        }
+        let group = deletable_from(live, id)?;
+        Ok(Box::new(move |topic| group.is_subscribed_to(topic)))
     }
 }
 

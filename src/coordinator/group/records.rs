@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::consumer::Change;
 use crate::log::producer_state::VerificationGuard;
 use crate::protocol::control::TxnMarker;
 use crate::protocol::internal::{
@@ -18,6 +19,7 @@ use crate::types::{LeaderEpoch, Millis, Offset, ProducerEpoch, ProducerId, Topic
 const OFFSET_COMMIT_VERSION: i16 = 4;
 const OFFSET_COMMIT_VERSION_WITH_EXPIRY: i16 = 1;
 const GROUP_METADATA_VERSION: i16 = 3;
+const CONSUMER_GROUP_VERSION: i16 = 0;
 /// Kafka's "absent" in timestamps and epochs.
 const ABSENT: i64 = -1;
 
@@ -32,14 +34,15 @@ pub enum Record {
     EndTxn(TxnMarker),
     /// A classic group after a rebalance, or its end.
     Group { group: Arc<str>, snapshot: Option<GroupSnapshot> },
-    /// A record of one of the newer kinds of groups, which are not coordinated here.
+    /// A consumer group.
+    Consumer { group: Arc<str>, change: Change },
+    /// A record of one of the newest kinds of groups, which are not coordinated here.
     Newer { group: Arc<str>, kind: GroupKind, exists: Option<bool> },
 }
 
-/// The kinds of groups that a log may hold beside classic ones.
+/// The kinds of groups that a log may hold beside classic and consumer groups.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum GroupKind {
-    Consumer,
     Share,
     Streams,
 }
@@ -48,7 +51,6 @@ impl GroupKind {
     /// The name on the wire.
     pub fn name(self) -> &'static str {
         match self {
-            GroupKind::Consumer => "consumer",
             GroupKind::Share => "share",
             GroupKind::Streams => "streams",
         }
@@ -104,7 +106,7 @@ pub struct MemberSnapshot {
 }
 
 impl Record {
-    /// The key and value to append; no value is a tombstone. Records of newer kinds are never written here.
+    /// The key and value to append; no value is a tombstone. Records of the newest kinds are never written here.
     pub fn encode(&self) -> Result<(Bytes, Option<Bytes>), RecordError> {
         let (record, version) = match self {
             Record::Offset { group, topic, partition, committed } => {
@@ -130,6 +132,7 @@ impl Record {
                 let error = WireError::Malformed { field, at: 0, reason: "is a batch of its own" };
                 return Err(RecordError::Malformed { name: "group record", error });
             }
+            Record::Consumer { group, change } => (change.to_record(group), CONSUMER_GROUP_VERSION),
             Record::Newer { group, .. } => {
                 let field = format!("group {group}");
                 let error = WireError::Malformed { field, at: 0, reason: "is of a kind that is not coordinated here" };
@@ -151,9 +154,13 @@ impl Record {
 
     /// The record of that key and value. A type or version that 4.3 does not know is an error that names it.
     pub fn decode(key: &[u8], value: Option<&[u8]>) -> Result<Record, RecordError> {
-        use GroupKind::{Consumer, Share, Streams};
+        use GroupKind::{Share, Streams};
         let newer = |group: String, kind, exists| Ok(Record::Newer { group: group.into(), kind, exists });
-        match GroupRecord::decode(key, value)? {
+        let record = match Change::from_record(GroupRecord::decode(key, value)?) {
+            Ok((group, change)) => return Ok(Record::Consumer { group, change }),
+            Err(other) => *other,
+        };
+        match record {
             GroupRecord::LegacyOffsetCommit(key, value) => Ok(Record::Offset {
                 group: key.group.into(),
                 topic: key.topic.into(),
@@ -169,15 +176,15 @@ impl Record {
             GroupRecord::GroupMetadata(key, value) => {
                 Ok(Record::Group { group: key.group.into(), snapshot: value.map(GroupSnapshot::from_value) })
             }
-            GroupRecord::ConsumerGroupMetadata(key, value) => newer(key.group_id, Consumer, Some(value.is_some())),
             GroupRecord::ShareGroupMetadata(key, value) => newer(key.group_id, Share, Some(value.is_some())),
             GroupRecord::StreamsGroupMetadata(key, value) => newer(key.group_id, Streams, Some(value.is_some())),
-            GroupRecord::ConsumerGroupPartitionMetadata(key, _) => newer(key.group_id, Consumer, None),
-            GroupRecord::ConsumerGroupMemberMetadata(key, _) => newer(key.group_id, Consumer, None),
-            GroupRecord::ConsumerGroupTargetAssignmentMetadata(key, _) => newer(key.group_id, Consumer, None),
-            GroupRecord::ConsumerGroupTargetAssignmentMember(key, _) => newer(key.group_id, Consumer, None),
-            GroupRecord::ConsumerGroupCurrentMemberAssignment(key, _) => newer(key.group_id, Consumer, None),
-            GroupRecord::ConsumerGroupRegularExpression(key, _) => newer(key.group_id, Consumer, None),
+            GroupRecord::ConsumerGroupMetadata(..)
+            | GroupRecord::ConsumerGroupPartitionMetadata(..)
+            | GroupRecord::ConsumerGroupMemberMetadata(..)
+            | GroupRecord::ConsumerGroupTargetAssignmentMetadata(..)
+            | GroupRecord::ConsumerGroupTargetAssignmentMember(..)
+            | GroupRecord::ConsumerGroupCurrentMemberAssignment(..)
+            | GroupRecord::ConsumerGroupRegularExpression(..) => unreachable!("these are changes of a consumer group"),
             GroupRecord::ShareGroupMemberMetadata(key, _) => newer(key.group_id, Share, None),
             GroupRecord::ShareGroupTargetAssignmentMetadata(key, _) => newer(key.group_id, Share, None),
             GroupRecord::ShareGroupTargetAssignmentMember(key, _) => newer(key.group_id, Share, None),

@@ -6,10 +6,11 @@ use std::sync::Arc;
 use crate::coordinator::{Election, Shards};
 use crate::protocol::StrBytes;
 use crate::state_machine::{Journal, Reload};
-use crate::types::{Clock, ErrorCode, Millis, TopicId, Uuid};
+use crate::types::{Clock, ErrorCode, Millis, Offset, TopicId, Uuid};
 
 use super::machine::{Command, GroupMachine, Reply, Settings};
 use super::records::Record;
+use super::surroundings::Surroundings;
 
 /// Who is asking: what a group remembers of a member's connection.
 #[derive(Clone, Debug)]
@@ -22,15 +23,23 @@ pub struct Client {
 /// All groups that this broker coordinates.
 pub struct Groups {
     pub(super) settings: Arc<Settings>,
+    surroundings: Arc<Surroundings>,
     random: fn() -> Uuid,
     pub(super) shards: Shards<GroupMachine>,
 }
 
 impl Groups {
     /// Coordinates nothing yet; the machines will run on `runtime`, and member ids are made unique by `random`.
-    pub fn new(settings: Settings, clock: Clock, runtime: tokio::runtime::Handle, random: fn() -> Uuid) -> Groups {
+    pub fn new(
+        settings: Settings,
+        surroundings: Surroundings,
+        clock: Clock,
+        runtime: tokio::runtime::Handle,
+        random: fn() -> Uuid,
+    ) -> Groups {
         let commit_timeout = Millis(i64::from(settings.offsets_commit_timeout_ms));
-        Groups { settings: Arc::new(settings), random, shards: Shards::new(clock, runtime, commit_timeout) }
+        let (settings, surroundings) = (Arc::new(settings), Arc::new(surroundings));
+        Groups { settings, surroundings, random, shards: Shards::new(clock, runtime, commit_timeout) }
     }
 
     /// `__consumer_offsets` has this many partitions.
@@ -50,7 +59,7 @@ impl Groups {
 
     /// An empty machine, to be filled with [`GroupMachine::load`].
     pub fn machine(&self) -> GroupMachine {
-        GroupMachine::new(self.settings.clone())
+        GroupMachine::new(self.settings.clone(), self.surroundings.clone())
     }
 
     /// The partition has been read into `machine`: coordinate from now on. Without effect if the leadership has ended
@@ -86,6 +95,11 @@ impl Groups {
     /// Lets every machine look at a clock that was turned by hand.
     pub async fn wake(&self) {
         self.shards.wake().await;
+    }
+
+    /// Topics were created in the image of this offset.
+    pub fn topics_created(&self, at: Offset) {
+        self.surroundings.topics_created(at);
     }
 
     /// Offsets of deleted topics leave their groups.
@@ -126,6 +140,11 @@ impl Groups {
     /// The partitions that are coordinated here, once all of them have been read.
     pub(super) async fn all_loaded(&self) -> Result<Vec<i32>, ErrorCode> {
         self.shards.all_loaded().await
+    }
+
+    /// A member id as members of consumer groups have it.
+    pub(super) fn new_member_id(&self) -> String {
+        (self.random)().to_string()
     }
 
     /// Text that no other member id has.

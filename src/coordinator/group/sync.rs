@@ -13,6 +13,9 @@ use super::undo::Undo;
 
 impl GroupMachine {
     pub(super) fn sync(&self, live: &mut Live, turn: &mut Turn, ticket: Ticket, request: &SyncGroupRequest) {
+        if let Some(group) = self.consumers.get(request.group_id.as_str()) {
+            return self.sync_with_consumer_group(live, turn, ticket, group, request);
+        }
         let group = live.groups.get_mut(request.group_id.as_str()).filter(|group| group.state != State::Empty);
         match group {
             None => turn.answer_sync_error(ticket, ErrorCode::UnknownMemberId),

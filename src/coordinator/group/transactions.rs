@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::log::producer_state::VerificationGuard;
+use crate::protocol::StrBytes;
 use crate::protocol::control::TxnMarker;
 use crate::protocol::messages::txn_offset_commit_request::TxnOffsetCommitRequestPartition;
 use crate::protocol::messages::txn_offset_commit_response::{
@@ -13,6 +14,7 @@ use crate::protocol::messages::{TxnOffsetCommitRequest, TxnOffsetCommitResponse}
 use crate::state_machine::Ticket;
 use crate::types::{ErrorCode, LeaderEpoch, Offset, ProducerEpoch, ProducerId, TopicId};
 
+use super::consumer::Committer;
 use super::machine::{GroupMachine, Live, Reply, Turn, own};
 use super::records::{CommittedOffset, Record, TxnProducer};
 use super::state::State;
@@ -180,6 +182,27 @@ impl GroupMachine {
             return Err(ErrorCode::UnknownMemberId);
         }
         let generation = request.generation_id;
+        if let Some(group) = self.consumers.get(request.group_id.as_str()) {
+            let image = self.surroundings.image();
+            let partitions = request.topics.iter().flat_map(|topic| {
+                let id = image.topics.named(&topic.name).map_or(TopicId::ZERO, |topic| topic.id);
+                let partitions = topic.partitions.iter();
+                let fits = |metadata: &Option<StrBytes>| self.checked_metadata(metadata.as_deref()).is_ok();
+                let partitions = partitions.filter(move |partition| fits(&partition.committed_metadata));
+                partitions.map(move |partition| (id, partition.partition_index))
+            });
+            let who = Committer {
+                member_id: &request.member_id,
+                is_static: request.group_instance_id.is_some(),
+                epoch: generation,
+                version: None,
+            };
+            return group.may_commit(&who, partitions).map_err(|error| match error {
+                // Producers know no other.
+                ErrorCode::StaleMemberEpoch => ErrorCode::IllegalGeneration,
+                other => other,
+            });
+        }
         let Some(group) = live.groups.get(request.group_id.as_str()) else {
             return if generation < 0 { Ok(()) } else { Err(ErrorCode::IllegalGeneration) };
         };

@@ -1,6 +1,9 @@
 //! Scripts over one machine with a clock turned by hand, a seeded model, and the facade over its runtimes.
 
+mod consumer;
+mod consumer_model;
 mod membership;
+mod migration;
 mod model;
 mod offsets;
 mod records;

@@ -8,11 +8,15 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use bytes::{BufMut, Bytes, BytesMut};
 
 use super::super::join::JoinCommand;
 use super::super::machine::{Command, GroupMachine, Live, Reply, Settings, Timer};
 use super::super::records::Record;
+use super::super::surroundings::Surroundings;
+use crate::config::{ConfigStore, load};
+use crate::metadata::MetadataImage;
 use crate::protocol::StrBytes;
 use crate::protocol::control::TxnMarker;
 use crate::protocol::messages::join_group_request::JoinGroupRequestProtocol;
@@ -49,6 +53,12 @@ pub fn check_with(settings: Settings, script: &str, expected: &str) {
     assert_eq!(told, expected.join(" · "), "\nscript: {script}\n");
 }
 
+/// Topics as they are in `image`, and configs as they are by default.
+pub fn surroundings(image: &Arc<ArcSwap<MetadataImage>>) -> Surroundings {
+    let configs = Arc::new(ConfigStore::new(load(None, &[], &|_| None).expect("the defaults").broker));
+    Surroundings::new(image.clone(), configs)
+}
+
 /// One machine with everything that a runtime would do for it.
 pub struct Bench {
     pub machine: GroupMachine,
@@ -60,14 +70,19 @@ pub struct Bench {
     pub open: BTreeMap<Ticket, String>,
     pub failing: Option<JournalError>,
     pub ids: BTreeMap<String, String>,
+    /// What consumers of the newer protocol know of themselves.
+    pub consumers: BTreeMap<String, super::consumer::Consumer>,
     settings: Arc<Settings>,
+    surroundings: Arc<Surroundings>,
+    /// The topics, which a test may change.
+    pub image: Arc<ArcSwap<MetadataImage>>,
     tickets: u64,
     joins: u64,
 }
 
-struct Words<'a> {
-    subject: &'a str,
-    options: BTreeMap<&'a str, &'a str>,
+pub struct Words<'a> {
+    pub subject: &'a str,
+    pub options: BTreeMap<&'a str, &'a str>,
     rest: Vec<&'a str>,
     version: Option<i16>,
 }
@@ -91,11 +106,11 @@ impl<'a> Words<'a> {
         (verb, parsed)
     }
 
-    fn number(&self, key: &str, default: i32) -> i32 {
+    pub fn number(&self, key: &str, default: i32) -> i32 {
         self.options.get(key).map_or(default, |value| value.parse().expect("a number"))
     }
 
-    fn text(&self, key: &str) -> Option<StrBytes> {
+    pub fn text(&self, key: &str) -> Option<StrBytes> {
         self.options.get(key).map(|value| str_bytes(value))
     }
 }
@@ -103,8 +118,10 @@ impl<'a> Words<'a> {
 impl Bench {
     pub fn new(settings: Settings) -> Bench {
         let settings = Arc::new(settings);
+        let image = Arc::new(ArcSwap::from_pointee(MetadataImage::default()));
+        let surroundings = Arc::new(surroundings(&image));
         let mut bench = Bench {
-            machine: GroupMachine::new(settings.clone()),
+            machine: GroupMachine::new(settings.clone(), surroundings.clone()),
             live: Live::default(),
             deadlines: Deadlines::default(),
             now: 1_000_000,
@@ -113,7 +130,10 @@ impl Bench {
             open: BTreeMap::new(),
             failing: None,
             ids: BTreeMap::new(),
+            consumers: BTreeMap::new(),
             settings,
+            surroundings,
+            image,
             tickets: 0,
             joins: 0,
         };
@@ -128,7 +148,7 @@ impl Bench {
 
     /// Forgets everything that is not in the log, as after a failover.
     pub fn reload(&mut self) {
-        self.machine = GroupMachine::new(self.settings.clone());
+        self.machine = GroupMachine::new(self.settings.clone(), self.surroundings.clone());
         self.live = Live::default();
         self.deadlines = Deadlines::default();
         self.open.clear();
@@ -211,7 +231,7 @@ impl Bench {
                     other => panic!("unknown failure {other}"),
                 });
             }
-            other => panic!("unknown verb {other}"),
+            other => self.consumer_step(other, &words),
         }
     }
 
@@ -250,8 +270,11 @@ impl Bench {
             {
                 self.ids.insert(who.clone(), reply.member_id.to_string());
             }
+            if let Reply::ConsumerHeartbeat(reply) = &reply {
+                self.hear(&who, reply);
+            }
             let told = told(&who, &reply);
-            self.told.push(told.trim_start().to_owned());
+            self.told.push(told.trim().to_owned());
         }
     }
 
@@ -293,7 +316,10 @@ impl Bench {
         let assignments = given.map(|each| {
             let (member, what) = each.split_once(':').expect("member:assignment");
             let id = self.ids.get(member).cloned().unwrap_or(member.to_owned());
-            let what = Bytes::copy_from_slice(what.as_bytes());
+            let what = match what.strip_prefix('@') {
+                Some(partitions) => super::migration::assignment_bytes(partitions),
+                None => Bytes::copy_from_slice(what.as_bytes()),
+            };
             SyncGroupRequestAssignment::default().with_member_id(str_bytes(&id)).with_assignment(what)
         });
         let request = SyncGroupRequest::default()
@@ -441,6 +467,7 @@ impl Bench {
                 format!("g{}[{members}]", group.generation)
             }
             Record::Group { snapshot: None, .. } => "group gone".to_owned(),
+            Record::Consumer { change, .. } => super::consumer::shown_change(change),
             Record::Newer { .. } => "newer".to_owned(),
         });
         let told = each.collect::<Vec<_>>().join(" ");
@@ -463,7 +490,10 @@ fn told(who: &str, reply: &Reply) -> String {
             format!("{who} join {}{id}", name(reply.error_code))
         }
         Reply::Sync(reply) if reply.error_code == ErrorCode::None.code() => {
-            format!("{who} has {:?}", String::from_utf8_lossy(&reply.assignment))
+            match super::migration::shown_assignment(&reply.assignment) {
+                Some(partitions) => format!("{who} has {partitions}"),
+                None => format!("{who} has {:?}", String::from_utf8_lossy(&reply.assignment)),
+            }
         }
         Reply::Sync(reply) => format!("{who} sync {}", name(reply.error_code)),
         Reply::Heartbeat(reply) => format!("{who} beat {}", name(reply.error_code)),
@@ -529,11 +559,13 @@ fn told(who: &str, reply: &Reply) -> String {
             });
             format!("groups {}", each.collect::<Vec<_>>().join(" ")).trim_end().to_owned()
         }
+        Reply::ConsumerHeartbeat(reply) => super::consumer::told_heartbeat(who, reply),
+        Reply::ConsumerDescribe(groups) => super::consumer::told_describe(&groups[0]),
         Reply::TopicsDeleted { more } => format!("dropped more={more}"),
     }
 }
 
-fn name(code: i16) -> &'static str {
+pub fn name(code: i16) -> &'static str {
     ErrorCode::from_code(code).expect("one of Kafka's codes").name()
 }
 

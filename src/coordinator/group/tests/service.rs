@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use super::super::machine::Settings;
 use super::super::records::{GroupKind, Record};
 use super::super::service::{Client, Groups};
-use super::script::{str_bytes, subscription};
+use super::script::{str_bytes, subscription, surroundings};
 use crate::coordinator::{Election, partition_of};
 use crate::protocol::frame::encode_response;
 use crate::protocol::messages::join_group_request::JoinGroupRequestProtocol;
@@ -50,7 +50,9 @@ impl Bench {
     fn new() -> Bench {
         let time = Arc::new(AtomicI64::new(0));
         let clock = Clock::Manual(time.clone());
-        let groups = Arc::new(Groups::new(Settings::default(), clock, tokio::runtime::Handle::current(), Uuid::random));
+        let surroundings = surroundings(&Arc::default());
+        let here = tokio::runtime::Handle::current();
+        let groups = Arc::new(Groups::new(Settings::default(), surroundings, clock, here, Uuid::random));
         Bench { groups, time, journal: Arc::default() }
     }
 
@@ -314,7 +316,7 @@ async fn offsets_outlive_a_move_and_a_stop() {
 async fn groups_of_newer_kinds_are_left_alone() {
     let bench = Bench::new();
     bench.groups.set_partition_count(1);
-    let newer = Record::Newer { group: "g".into(), kind: GroupKind::Consumer, exists: Some(true) };
+    let newer = Record::Newer { group: "g".into(), kind: GroupKind::Share, exists: Some(true) };
     bench.journal.0.lock().unwrap().push(newer);
     bench.elect();
     let refused = bench.join("", 3).await.unwrap();
