@@ -292,7 +292,10 @@ def _describe_one(data: bytes) -> dict:
         "Attributes": attributes, "LastOffsetDelta": delta, "BaseTimestamp": first, "ProducerId": pid, "ProducerEpoch": epoch,
         "BaseSequence": sequence, "Count": count,
     }
-    told["AppendTimeMs" if attributes & APPEND_TIME else "MaxTimestamp"] = last
+    if attributes & CONTROL:
+        # Markers are made by the broker, at a time of its own.
+        told["FirstAppendTimeMs"] = told.pop("BaseTimestamp")
+    told["AppendTimeMs" if attributes & (APPEND_TIME | CONTROL) else "MaxTimestamp"] = last
     plain = decompress(attributes & 7, payload)
     told["Records" if plain is not None else "Payload"] = (payload if plain is None else plain).hex()
     return told

@@ -21,7 +21,10 @@ NAMED = {
 }
 NEVER_NAMES = (None, "", 0, -1, ZERO_UUID)
 # Moments: equal, or both within the run.
-MOMENTS = {"Timestamp", "LogAppendTimeMs", "AppendTimeMs", "LastTimestamp", "LastFetchTimestamp", "LastCaughtUpTimestamp", "TransactionStartTimeMs"}
+MOMENTS = {
+    "Timestamp", "LogAppendTimeMs", "AppendTimeMs", "LastTimestamp", "LastFetchTimestamp", "LastCaughtUpTimestamp", "TransactionStartTimeMs",
+    "FirstAppendTimeMs",
+}
 # What the machine, not the broker, decides at that moment; both must tell something.
 GAUGES = {"UsableBytes"}
 # Most of Kafka's arrays stand in the order of a hash table; in these the order tells something.

@@ -1,6 +1,9 @@
 //! AddPartitionsToTxn (24): one transaction of a client below version 4, many from there, which brokers add or verify
 //! on behalf of producers (KIP-890).
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
 use super::{Answer, Call};
 use crate::coordinator::transaction::{Producer, TxnAdd};
 use crate::protocol::StrBytes;
@@ -11,7 +14,7 @@ use crate::protocol::messages::add_partitions_to_txn_response::{
 use crate::protocol::messages::{
     AddPartitionsToTxnRequest, AddPartitionsToTxnResponse, ResponseKind, TopicName,
 };
-use crate::types::{ErrorCode, ProducerEpoch, ProducerId, TopicPartition};
+use crate::types::{ErrorCode, ProducerEpoch, ProducerId, TopicPartition, is_internal_topic};
 
 /// The first version whose clients know PRODUCER_FENCED.
 const FIRST_VERSION_WITH_FENCED: i16 = 2;
@@ -45,14 +48,20 @@ async fn add(call: &Call<'_>, transaction: AddPartitionsToTxnTransaction) -> Vec
     let exists = |topic: &str, partition: i32| {
         image.topics.named(topic).is_some_and(|topic| topic.partitions.contains_key(&partition))
     };
-    if !topics.iter().all(|topic| topic.partitions.iter().all(|partition| exists(&topic.name, *partition))) {
-        return results(topics, |topic, partition| match exists(topic, partition) {
-            true => ErrorCode::OperationNotAttempted,
-            false => ErrorCode::UnknownTopicOrPartition,
-        });
+    // Clients have no business in internal topics; brokers add a group's offsets.
+    let refused = |topic: &str, partition: i32| match exists(topic, partition) {
+        _ if call.version() < FIRST_VERSION_WITH_BATCHES && is_internal_topic(topic) => {
+            Some(ErrorCode::TopicAuthorizationFailed)
+        }
+        true => None,
+        false => Some(ErrorCode::UnknownTopicOrPartition),
+    };
+    if topics.iter().any(|topic| topic.partitions.iter().any(|partition| refused(&topic.name, *partition).is_some())) {
+        let told = |topic: &str, partition| refused(topic, partition).unwrap_or(ErrorCode::OperationNotAttempted);
+        return each_once(results(topics, told));
     }
     let partitions = topics.iter().flat_map(|topic| {
-        let name: std::sync::Arc<str> = topic.name.as_str().into();
+        let name: Arc<str> = topic.name.as_str().into();
         topic.partitions.iter().map(move |partition| TopicPartition::new(name.clone(), *partition))
     });
     let added = TxnAdd {
@@ -66,16 +75,26 @@ async fn add(call: &Call<'_>, transaction: AddPartitionsToTxnTransaction) -> Vec
     };
     if transaction.verify_only {
         let verified = call.node.transactions.verify(added).await;
-        return results(topics, |topic, partition| {
+        return each_once(results(topics, |topic, partition| {
             let result = verified.iter().find(|(asked, _)| &*asked.topic == topic && asked.partition == partition);
             result.map_or(ErrorCode::UnknownServerError, |(_, error)| *error)
-        });
+        }));
     }
     let told = match call.node.transactions.add(added).await {
         ErrorCode::ProducerFenced if call.version() < FIRST_VERSION_WITH_FENCED => ErrorCode::InvalidProducerEpoch,
         told => told,
     };
     results(topics, |_, _| told)
+}
+
+/// What is told of single partitions tells each of them once.
+fn each_once(mut topics: Vec<AddPartitionsToTxnTopicResult>) -> Vec<AddPartitionsToTxnTopicResult> {
+    for topic in &mut topics {
+        let mut told = BTreeSet::new();
+        topic.results_by_partition.retain(|partition| told.insert(partition.partition_index));
+    }
+    topics.retain(|topic| !topic.results_by_partition.is_empty());
+    topics
 }
 
 fn results(

@@ -1,17 +1,13 @@
-//! InitProducerId (22), versions 0 to 6: a fresh id for an idempotent producer, the next epoch for a transactional one
+//! InitProducerId (22), versions 0 to 5: a fresh id for an idempotent producer, the next epoch for a transactional one
 //! (KIP-98, KIP-360).
 
 use super::{Answer, Call};
 use crate::coordinator::transaction::{Init, Producer};
-use crate::protocol::message::Message;
 use crate::protocol::messages::{InitProducerIdRequest, InitProducerIdResponse, ResponseKind};
-use crate::protocol::newer;
 use crate::types::{ErrorCode, ProducerEpoch, ProducerId};
 
 /// The first version whose clients know PRODUCER_FENCED.
 const FIRST_VERSION_WITH_FENCED: i16 = 4;
-/// The first version that may ask for two-phase commit (KIP-939).
-const FIRST_VERSION_WITH_TWO_PHASES: i16 = 6;
 
 pub(super) async fn handle(call: &Call<'_>, request: InitProducerIdRequest) -> Answer {
     let expected = Producer { id: ProducerId(request.producer_id.0), epoch: ProducerEpoch(request.producer_epoch) };
@@ -19,13 +15,10 @@ pub(super) async fn handle(call: &Call<'_>, request: InitProducerIdRequest) -> A
     let given = match request.transactional_id {
         _ if half_given => Err(ErrorCode::InvalidRequest),
         Some(id) => {
-            let (two_phase_commit, keep_prepared) = two_phases(call);
             let init = Init {
                 id: id.as_str().into(),
                 timeout_ms: request.transaction_timeout_ms,
                 expected: (expected != Producer::NONE).then_some(expected),
-                two_phase_commit,
-                keep_prepared,
             };
             bear(call, init).await
         }
@@ -46,16 +39,6 @@ pub(super) async fn handle(call: &Call<'_>, request: InitProducerIdRequest) -> A
     response.producer_id = producer.id.0.into();
     response.producer_epoch = producer.epoch.0;
     ResponseKind::InitProducerId(response).into()
-}
-
-/// Whether the client takes part in a two-phase commit, and wants a prepared transaction kept.
-fn two_phases(call: &Call<'_>) -> (bool, bool) {
-    if call.version() < FIRST_VERSION_WITH_TWO_PHASES {
-        return (false, false);
-    }
-    // It was read once already.
-    let request = newer::InitProducerIdRequest::decode(call.body, call.version());
-    request.map_or((false, false), |(request, _)| (request.enable2_pc, request.keep_prepared_txn))
 }
 
 async fn bear(call: &Call<'_>, init: Init) -> Result<Producer, ErrorCode> {

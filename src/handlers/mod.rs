@@ -113,7 +113,7 @@ api_table! {
     CreateTopics = 19, 2..=7, Both, create_topics;
     DeleteTopics = 20, 1..=6, Both, delete_topics;
     DeleteRecords = 21, 0..=2, Broker, delete_records;
-    InitProducerId = 22, 0..=6, Broker, init_producer_id;
+    InitProducerId = 22, 0..=5, Broker, init_producer_id;
     OffsetForLeaderEpoch = 23, 2..=4, Broker, offset_for_leader_epoch;
     AddPartitionsToTxn = 24, 0..=5, Broker, add_partitions_to_txn;
     AddOffsetsToTxn = 25, 0..=4, Broker, add_offsets_to_txn;

@@ -23,6 +23,8 @@ pub(super) async fn handle(call: &Call<'_>, _: WriteTxnMarkersRequest) -> Answer
         Ok((request, _)) => request,
         Err(error) => return Answer::Close(error.to_string()),
     };
+    // Kafka fails over a marker of no producer, and then tells nothing of the others.
+    let is_impossible = request.markers.iter().any(|asked| asked.producer_id < 0 || asked.producer_epoch < 0);
     let mut response = WriteTxnMarkersResponse::default();
     // A producer that is named twice is answered once.
     let mut places: HashMap<i64, usize> = HashMap::new();
@@ -43,7 +45,10 @@ pub(super) async fn handle(call: &Call<'_>, _: WriteTxnMarkersRequest) -> Answer
                 WritableTxnMarkerTopicResult::default().with_name(TopicName(StrBytes::from_string(topic.name.clone())));
             for index in topic.partition_indexes {
                 let partition = TopicPartition::new(topic.name.as_str(), index);
-                let error = write_marker(call.node, &partition, &marker).await;
+                let error = match is_impossible {
+                    true => ErrorCode::UnknownServerError,
+                    false => write_marker(call.node, &partition, &marker).await,
+                };
                 let answered = WritableTxnMarkerPartitionResult::default();
                 result.partitions.push(answered.with_partition_index(index).with_error_code(error.code()));
             }

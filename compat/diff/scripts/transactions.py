@@ -92,10 +92,6 @@ def initialize(pair: Pair, version: int) -> None:
         ask("an id alone", ProducerId=5)
         ask("an epoch alone", ProducerEpoch=3)
         ask("a new id as a producer", name + "-claimed", ProducerId=5, ProducerEpoch=3)
-    if version >= 6:
-        ask("two phases", Enable2Pc=True)
-        ask("keep what is prepared", KeepPreparedTxn=True)
-        ask("both", Enable2Pc=True, KeepPreparedTxn=True)
     pair.step("init: over an open transaction")
     producer = begin(pair, name)
     join(pair, 3, name, producer, [("transacted", [0])])
@@ -364,6 +360,7 @@ def commit_offsets(pair: Pair, version: int) -> None:
 def markers(pair: Pair, version: int) -> None:
     name = f"marked-{version}"
     pair.step("markers: an open transaction")
+    begin(pair, name)
     producer = begin(pair, name)
     put(pair, 12, name, producer, 0, partition=2)
 
@@ -376,6 +373,7 @@ def markers(pair: Pair, version: int) -> None:
     ask("an unknown topic", 0, topic="nobody")
     ask("known and unknown", 9, 1)
     ask("an epoch before", 2, ProducerEpoch=producer["epoch"] - 1)
+    ask("no epoch", 2, ProducerEpoch=-1)
     if version >= 2:
         ask("of version 2, in the same epoch", 2, TransactionVersion=2)
     ask("an abort", 2, CoordinatorEpoch=7)

@@ -14,7 +14,7 @@ use super::describe::{Filter, name};
 use super::machine::{Command, Reply};
 use super::service::Transactions;
 use super::state::State;
-use super::txn::{NO_TIMEOUT_MS, Producer};
+use super::txn::Producer;
 
 /// Kafka's names of states that are never listed.
 const PASSING_STATES: [&str; 2] = ["Dead", "PrepareEpochFence"];
@@ -26,10 +26,6 @@ pub struct Init {
     pub timeout_ms: i32,
     /// The producer that the client believes to be (KIP-360).
     pub expected: Option<Producer>,
-    /// Whether the transaction is part of a two-phase commit, and whether one that is prepared there is to be kept
-    /// (KIP-939).
-    pub two_phase_commit: bool,
-    pub keep_prepared: bool,
 }
 
 /// How a transaction is to end, and on whose behalf.
@@ -55,18 +51,11 @@ pub struct TxnAdd {
 impl Transactions {
     /// InitProducerId with a transactional id. `Ok(None)`: to be asked again with a fresh producer id.
     pub async fn init(&self, init: Init, fresh: Option<ProducerId>) -> Result<Option<Producer>, ErrorCode> {
-        let Init { id, timeout_ms, expected, two_phase_commit, keep_prepared } = init;
+        let Init { id, timeout_ms, expected } = init;
         if id.is_empty() {
             return Err(ErrorCode::InvalidRequest);
         }
-        if two_phase_commit && !self.settings.transaction_two_phase_commit_enable {
-            return Err(ErrorCode::TransactionalIdAuthorizationFailed);
-        }
-        if keep_prepared {
-            return Err(ErrorCode::UnsupportedVersion);
-        }
-        let timeout_ms = if two_phase_commit { NO_TIMEOUT_MS } else { timeout_ms };
-        if !two_phase_commit && !(1..=self.settings.transaction_max_timeout_ms).contains(&timeout_ms) {
+        if !(1..=self.settings.transaction_max_timeout_ms).contains(&timeout_ms) {
             return Err(ErrorCode::InvalidTransactionTimeout);
         }
         let command = Command::Init { id: id.clone(), timeout_ms, expected, fresh };

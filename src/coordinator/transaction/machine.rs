@@ -18,7 +18,6 @@ use super::txn::{Producer, Transaction};
 #[derive(Debug)]
 pub struct Settings {
     pub transaction_max_timeout_ms: i32,
-    pub transaction_two_phase_commit_enable: bool,
     pub transactional_id_expiration_ms: i32,
     /// `transaction.abort.timed.out.transaction.cleanup.interval.ms`
     pub abort_timed_out_interval_ms: i32,
@@ -32,7 +31,6 @@ impl Default for Settings {
     fn default() -> Settings {
         Settings {
             transaction_max_timeout_ms: 900_000,
-            transaction_two_phase_commit_enable: false,
             transactional_id_expiration_ms: 604_800_000,
             abort_timed_out_interval_ms: 10_000,
             remove_expired_interval_ms: 3_600_000,
@@ -45,7 +43,6 @@ impl From<&BrokerConfig> for Settings {
     fn from(config: &BrokerConfig) -> Settings {
         Settings {
             transaction_max_timeout_ms: config.transaction_max_timeout_ms,
-            transaction_two_phase_commit_enable: config.transaction_two_phase_commit_enable,
             transactional_id_expiration_ms: config.transactional_id_expiration_ms,
             abort_timed_out_interval_ms: config.transaction_abort_timed_out_transaction_cleanup_interval_ms,
             remove_expired_interval_ms: config.transaction_remove_expired_transaction_cleanup_interval_ms,

@@ -48,7 +48,7 @@ fn elect(transactions: &Transactions, journal: &Arc<Memory>) -> Worker {
 }
 
 fn init(id: &str) -> Init {
-    Init { id: id.into(), timeout_ms: 60_000, expected: None, two_phase_commit: false, keep_prepared: false }
+    Init { id: id.into(), timeout_ms: 60_000, expected: None }
 }
 
 async fn begin(transactions: &Transactions, id: &str) -> Producer {
@@ -74,9 +74,6 @@ async fn requests_are_checked_before_they_reach_a_machine() {
     for timeout_ms in [0, -1, 900_001] {
         assert_eq!(refused(Init { timeout_ms, ..init("x") }).await, ErrorCode::InvalidTransactionTimeout);
     }
-    let two_phases = Init { two_phase_commit: true, ..init("x") };
-    assert_eq!(refused(two_phases).await, ErrorCode::TransactionalIdAuthorizationFailed);
-    assert_eq!(refused(Init { keep_prepared: true, ..init("x") }).await, ErrorCode::UnsupportedVersion);
     assert_eq!(transactions.describe("").await.error_code, ErrorCode::InvalidRequest.code());
 }
 
