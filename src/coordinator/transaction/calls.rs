@@ -140,9 +140,12 @@ impl Transactions {
         };
         let is_unknown =
             |state: &&StrBytes| State::from_name(state).is_none() && !PASSING_STATES.contains(&state.as_str());
-        let unknown: BTreeSet<&StrBytes> = request.state_filters.iter().filter(is_unknown).collect();
         let mut response = ListTransactionsResponse::default();
-        response.unknown_state_filters = unknown.into_iter().cloned().collect();
+        for state in request.state_filters.iter().filter(is_unknown) {
+            if !response.unknown_state_filters.contains(state) {
+                response.unknown_state_filters.push(state.clone());
+            }
+        }
         for partition in partitions {
             match self.shards.submit_to(partition, Command::List(filter.clone())).await {
                 Ok(Reply::List(listed)) => response.transaction_states.extend(listed.transaction_states),
