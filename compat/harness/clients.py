@@ -13,6 +13,8 @@ ALL = [
     "kafka-python", "aiokafka", "kafkajs", "rskafka", "rdkafka",
 ]
 CODECS = ["none", "gzip", "snappy", "lz4", "zstd"]
+# Zstandard came with 2.1 (KIP-110).
+WITHOUT_CODECS = {"java 1.1.1": {"zstd"}}
 
 SMALL_JVM = ["-Xmx256M", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto"]
 

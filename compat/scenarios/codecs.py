@@ -47,7 +47,7 @@ def reader_of(context: Context, client: str, codec: str) -> str:
     """In the short form clients read what they wrote; in full another one does, with each codec a different one."""
     if context.quick:
         return client
-    others = context.clients
+    others = [one for one in context.clients if one == client or codec not in clients.WITHOUT_CODECS.get(one, ())]
     return others[(others.index(client) + 1 + clients.CODECS.index(codec)) % len(others)]
 
 

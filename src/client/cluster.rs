@@ -123,7 +123,8 @@ impl Client {
         })
     }
 
-    /// Repeats `attempt` until it succeeds, fails for good, or the time is over.
+    /// Repeats `attempt` until it succeeds, fails for good, or the time or the retries are used up; waiting for a first
+    /// connection counts as time only.
     pub fn retry<T>(
         &mut self,
         name: &str,
@@ -138,8 +139,11 @@ impl Client {
                 Err(error) if error.is_retriable() => error,
                 result => return result,
             };
-            if Instant::now() + pause >= deadline {
-                sleep(deadline.saturating_duration_since(Instant::now()));
+            let no_more = self.is_connected() && u64::from(tries) > self.config.retries;
+            if no_more || Instant::now() + pause >= deadline {
+                if !no_more {
+                    sleep(deadline.saturating_duration_since(Instant::now()));
+                }
                 return Err(out_of_time(name, self.is_connected(), tries, deadline, &error));
             }
             sleep(pause);

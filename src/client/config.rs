@@ -26,12 +26,17 @@ pub struct ClientConfig {
     pub request_timeout: Duration,
     /// How long a call may take with all its retries (`default.api.timeout.ms`).
     pub api_timeout: Duration,
+    /// How often a call is tried again (`retries`).
+    pub retries: u64,
     /// Pause before the first retry (`retry.backoff.ms`); it doubles up to `retry_backoff_max`.
     pub retry_backoff: Duration,
     /// The longest pause between retries (`retry.backoff.max.ms`).
     pub retry_backoff_max: Duration,
     /// How long a connection may take to be made (`socket.connection.setup.timeout.ms`).
     pub connect_timeout: Duration,
+    /// Bytes of a socket's buffers (`send.buffer.bytes`, `receive.buffer.bytes`); none leaves them to the system.
+    pub send_buffer_bytes: Option<usize>,
+    pub receive_buffer_bytes: Option<usize>,
     /// Bytes an answer may have.
     pub response_bytes_max: usize,
     pub properties: BTreeMap<String, String>,
@@ -73,9 +78,12 @@ impl ClientConfig {
             client_id: properties.get("client.id").filter(|id| !id.is_empty()).map_or(client_id, |id| id).to_owned(),
             request_timeout,
             api_timeout: api_timeout.max(request_timeout),
+            retries: number_from(&properties, "retries", 0)?.map_or(u64::MAX, i64::unsigned_abs),
             retry_backoff: millis(&properties, "retry.backoff.ms", 100)?,
             retry_backoff_max: millis(&properties, "retry.backoff.max.ms", 1_000)?,
             connect_timeout: millis(&properties, "socket.connection.setup.timeout.ms", 10_000)?,
+            send_buffer_bytes: buffer_bytes(&properties, "send.buffer.bytes")?,
+            receive_buffer_bytes: buffer_bytes(&properties, "receive.buffer.bytes")?,
             response_bytes_max: RESPONSE_BYTES_MAX,
             bootstrap,
             properties,
@@ -97,13 +105,23 @@ fn refuse_what_is_not_served(properties: &BTreeMap<String, String>) -> Result<()
 }
 
 fn millis(properties: &BTreeMap<String, String>, key: &str, default: u64) -> Result<Duration, ClientError> {
-    let Some(text) = properties.get(key) else { return Ok(Duration::from_millis(default)) };
-    let number: i64 = text.parse().map_err(|_| {
-        ClientError::Config(format!("Invalid value {text} for configuration {key}: Not a number of type INT"))
-    })?;
-    let invalid =
-        |_| ClientError::Config(format!("Invalid value {text} for configuration {key}: Value must be at least 0"));
-    Ok(Duration::from_millis(u64::try_from(number).map_err(invalid)?))
+    let number = number_from(properties, key, 0)?;
+    Ok(Duration::from_millis(number.map_or(default, i64::unsigned_abs)))
+}
+
+/// The size of a socket's buffer; -1 leaves it to the system.
+fn buffer_bytes(properties: &BTreeMap<String, String>, key: &str) -> Result<Option<usize>, ClientError> {
+    Ok(number_from(properties, key, -1)?.and_then(|bytes| usize::try_from(bytes).ok()))
+}
+
+fn number_from(properties: &BTreeMap<String, String>, key: &str, min: i64) -> Result<Option<i64>, ClientError> {
+    let Some(text) = properties.get(key) else { return Ok(None) };
+    let invalid = |why: String| ClientError::Config(format!("Invalid value {text} for configuration {key}: {why}"));
+    let number: i64 = text.parse().map_err(|_| invalid("Not a number of type INT".to_owned()))?;
+    match number >= min {
+        true => Ok(Some(number)),
+        false => Err(invalid(format!("Value must be at least {min}"))),
+    }
 }
 
 #[cfg(test)]
@@ -123,5 +141,8 @@ mod tests {
         assert!(error(&[("default.api.timeout.ms", "10")]).contains("no smaller than"));
         assert!(error(&[("retry.backoff.ms", "-1")]).contains("at least 0"));
         assert!(error(&[("retry.backoff.ms", "x")]).contains("Not a number"));
+        assert!(error(&[("send.buffer.bytes", "-2")]).contains("at least -1"));
+        let config = new(&[("send.buffer.bytes", "-1"), ("receive.buffer.bytes", "4096")]).unwrap();
+        assert_eq!((config.send_buffer_bytes, config.receive_buffer_bytes), (None, Some(4096)));
     }
 }

@@ -2,10 +2,11 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::io::{ErrorKind, Read, Write};
-use std::net::TcpStream;
+use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
 use bytes::{Buf, Bytes, BytesMut};
+use socket2::{Domain, Protocol, Socket, Type};
 
 use super::{Address, ClientConfig, ClientError};
 use crate::protocol::frame::{self, OwnBody, RequestHeader};
@@ -36,7 +37,7 @@ impl Connection {
     /// Connects and asks for the node's versions.
     pub fn open(address: &Address, config: &ClientConfig, deadline: Instant) -> Result<Connection, ClientError> {
         let mut connection = Connection {
-            stream: connect(address, deadline.min(Instant::now() + config.connect_timeout))?,
+            stream: connect(address, config, deadline.min(Instant::now() + config.connect_timeout))?,
             input: BytesMut::new(),
             client_id: config.client_id.clone(),
             response_bytes_max: config.response_bytes_max,
@@ -247,18 +248,29 @@ fn api_name(api_key: i16) -> String {
     name
 }
 
-fn connect(address: &Address, deadline: Instant) -> Result<TcpStream, ClientError> {
+fn connect(address: &Address, config: &ClientConfig, deadline: Instant) -> Result<TcpStream, ClientError> {
     let mut failure = format!("No address of {address} can be resolved");
-    for socket in address.resolve() {
-        match TcpStream::connect_timeout(&socket, remaining(deadline)?) {
-            Ok(stream) => {
-                stream.set_nodelay(true).map_err(broken)?;
-                return Ok(stream);
-            }
+    for target in address.resolve() {
+        let socket = unconnected(&target, config).map_err(broken)?;
+        match socket.connect_timeout(&target.into(), remaining(deadline)?) {
+            Ok(()) => return Ok(socket.into()),
             Err(error) => failure = format!("Connection to {address} could not be established: {error}"),
         }
     }
     Err(ClientError::disconnected(failure))
+}
+
+/// A socket whose buffers have their size, which has to be known before the window is agreed on.
+fn unconnected(target: &SocketAddr, config: &ClientConfig) -> std::io::Result<Socket> {
+    let socket = Socket::new(Domain::for_address(*target), Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_tcp_nodelay(true)?;
+    if let Some(bytes) = config.send_buffer_bytes {
+        socket.set_send_buffer_size(bytes)?;
+    }
+    if let Some(bytes) = config.receive_buffer_bytes {
+        socket.set_recv_buffer_size(bytes)?;
+    }
+    Ok(socket)
 }
 
 fn broken(error: std::io::Error) -> ClientError {

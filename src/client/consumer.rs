@@ -57,7 +57,23 @@ pub enum Subscription {
 pub enum Start {
     Earliest,
     Latest,
-    Offset(i64),
+    Offset(Position),
+}
+
+/// A place in a partition, as it is committed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Position {
+    /// Of the next record.
+    pub offset: i64,
+    /// The leader epoch of the record before it; -1 where it is not known.
+    pub leader_epoch: i32,
+}
+
+impl Position {
+    /// An offset of which nothing else is known.
+    pub fn at(offset: i64) -> Position {
+        Position { offset, leader_epoch: -1 }
+    }
 }
 
 /// Told of partitions that are given (true) or taken away (false).
@@ -185,7 +201,7 @@ impl Consumer {
         let Some(assigned) = membership.join(&mut self.client, &self.metadata.topics)? else { return Ok(()) };
         let committed = membership.committed(&mut self.client, &assigned)?;
         let start = |partition: &Partition| match committed.get(partition) {
-            Some(offset) => Ok(Start::Offset(*offset)),
+            Some(position) => Ok(Start::Offset(*position)),
             None => self.config.reset.start(partition),
         };
         let starts: Vec<(Partition, Start)> = assigned

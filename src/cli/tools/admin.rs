@@ -50,11 +50,17 @@ pub fn parse_uuid(text: &str) -> Result<Uuid, String> {
         Some((end, _)) => {
             format!("Input string with prefix `{}` is too long to be decoded as a base64 UUID", &text[..end])
         }
+        None if bytes_left_over(text) => "Last unit does not have enough valid bits".to_owned(),
         None => format!(
             "Input string `{text}` decoded as {bytes} bytes, which is not equal to the expected 16 bytes of a \
              base64-encoded UUID"
         ),
     })
+}
+
+/// Whether the last of the units of four letters has only one, which stands for no byte.
+fn bytes_left_over(base64: &str) -> bool {
+    base64.trim_end_matches('=').len() % 4 == 1
 }
 
 /// Milliseconds that a node may take for a request.

@@ -15,7 +15,7 @@ use regex::Regex;
 use super::log_line::log_line;
 use super::properties::{self, Properties};
 use super::{Arguments, Flag, Output, Stop, Tool, interrupt};
-use crate::client::consumer::{Consumer, ConsumerConfig, Start, Subscription};
+use crate::client::consumer::{Consumer, ConsumerConfig, Position, Start, Subscription};
 use crate::client::{Bootstrap, ClientConfig, ClientError};
 
 const FORMATTER_PROPERTIES: &str = "A property of the formatter, key=value: print.timestamp, print.key, print.offset, \
@@ -292,7 +292,7 @@ fn start(arguments: &Arguments) -> Result<Start, Stop> {
         "earliest" => Ok(Start::Earliest),
         "latest" => Ok(Start::Latest),
         number => match number.parse().ok().filter(|offset: &i64| *offset >= 0) {
-            Some(offset) => Ok(Start::Offset(offset)),
+            Some(offset) => Ok(Start::Offset(Position::at(offset))),
             None => Err(Stop::Usage(format!(
                 "The provided offset value '{text}' is incorrect. Valid values are 'earliest', 'latest', or a \
                  non-negative long."

@@ -31,9 +31,14 @@ pub fn by_leader<T>(
         tries += 1;
         let outcomes = attempt(client, name, &pending, &mut call);
         let is_over = Instant::now() + pause >= deadline;
+        let no_more = u64::from(tries) > client.config.retries;
         pending.clear();
         for (partition, outcome) in outcomes {
             match outcome {
+                Err(error) if error.is_retriable() && no_more => {
+                    let message = format!("Exceeded maxRetries after {tries} tries.");
+                    done.push((partition, Err(ClientError::timeout(message))));
+                }
                 Err(error) if error.is_retriable() && !is_over => pending.push(partition),
                 Err(error) if error.is_retriable() => {
                     let api = format!("{name}(api=METADATA)");

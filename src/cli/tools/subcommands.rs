@@ -188,6 +188,10 @@ impl Scope {
         let shown = |flag: &Flag| match flag.value {
             Value::None => format!("--{}", flag.long),
             Value::Several(value) => format!("--{} {value} [{value} ...]", flag.long),
+            // Kafka names the value of some flags; of the others the parser makes a name from the flag's.
+            Value::Required(value) | Value::Optional(value) if value == value.to_uppercase() => {
+                format!("--{} {value}", flag.long)
+            }
             Value::Required(_) | Value::Optional(_) => {
                 format!("--{} {}", flag.long, flag.long.replace('-', "_").to_uppercase())
             }

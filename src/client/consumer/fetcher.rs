@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
-use super::offsets::{self, Offsets};
-use super::{Consumed, ConsumerConfig, Partition, Start};
+use super::offsets::{self, Positions};
+use super::{Consumed, ConsumerConfig, Partition, Position, Start};
 use crate::client::{Address, Client, ClientConfig, ClientError, Connection};
 use crate::protocol::batch::{BatchRef, split_batches};
 use crate::protocol::compression::Decompressor;
@@ -26,7 +26,7 @@ struct Place {
     /// Where the next fetch begins, once it is known.
     fetched: Option<i64>,
     /// Behind the last record that was handed over.
-    handed: Option<i64>,
+    handed: Option<Position>,
     /// How to find out where to begin.
     start: Start,
 }
@@ -37,6 +37,8 @@ struct Chunk {
     bytes: Bytes,
     /// Records before it were handed over, or not asked for.
     next: i64,
+    /// Of the last batch that was handed over.
+    leader_epoch: i32,
     /// Producers whose transactions were aborted, by the first offset of each.
     aborted: Vec<(i64, i64)>,
     /// Those of them that have begun in what was handed over.
@@ -81,8 +83,8 @@ impl Fetcher {
         self.assignment += 1;
         self.chunks.clear();
         let place = |start| {
-            let known = if let Start::Offset(offset) = start { Some(offset) } else { None };
-            Place { fetched: known, handed: known, start }
+            let known = if let Start::Offset(position) = start { Some(position) } else { None };
+            Place { fetched: known.map(|known: Position| known.offset), handed: known, start }
         };
         self.places = partitions.into_iter().map(|(partition, start)| (partition, place(start))).collect();
     }
@@ -91,8 +93,8 @@ impl Fetcher {
         self.places.keys().cloned().collect()
     }
 
-    /// What may be committed: the offsets behind the records that were handed over.
-    pub(super) fn positions(&self) -> Offsets {
+    /// What may be committed: the positions behind the records that were handed over.
+    pub(super) fn positions(&self) -> Positions {
         self.places.iter().filter_map(|(partition, place)| Some((partition.clone(), place.handed?))).collect()
     }
 
@@ -135,9 +137,9 @@ impl Fetcher {
                 ends => ends?,
             };
             self.stale |= ends.len() < partitions.len();
-            for (partition, offset) in ends {
+            for (partition, position) in ends {
                 if let Some(place) = self.places.get_mut(&partition) {
-                    (place.fetched, place.handed) = (Some(offset), Some(offset));
+                    (place.fetched, place.handed) = (Some(position.offset), Some(position));
                 }
             }
         }
@@ -255,6 +257,7 @@ impl Fetcher {
         }
         let Some(bytes) = data.records.filter(|bytes| !bytes.is_empty()) else { return Ok(()) };
         let Some(from) = place.fetched else { return Ok(()) };
+        let leader_epoch = place.handed.map_or(-1, |handed| handed.leader_epoch);
         for batch in split_batches(&bytes) {
             let batch = batch.map_err(|error| damaged(&partition, from, &error))?;
             place.fetched = Some(batch.header.next_offset().0);
@@ -266,7 +269,7 @@ impl Fetcher {
             .map(|transaction| (transaction.first_offset, transaction.producer_id.0))
             .collect();
         aborted.sort_unstable_by(|a, b| b.cmp(a));
-        self.chunks.push_back(Chunk { partition, bytes, next: from, aborted, open: BTreeSet::new() });
+        self.chunks.push_back(Chunk { partition, bytes, next: from, leader_epoch, aborted, open: BTreeSet::new() });
         Ok(())
     }
 
@@ -282,7 +285,7 @@ impl Fetcher {
         {
             let done = self.hand_over_chunk(&mut chunk, limit, &mut count, each)?;
             if let Some(place) = self.places.get_mut(&chunk.partition) {
-                place.handed = Some(chunk.next);
+                place.handed = Some(Position { offset: chunk.next, leader_epoch: chunk.leader_epoch });
             }
             if !done {
                 self.chunks.push_front(chunk);
@@ -306,6 +309,9 @@ impl Fetcher {
             let start = bytes.len() - batches.rest().len();
             let Some(batch) = batches.next() else { return Ok(true) };
             let batch = batch.map_err(|error| damaged(&chunk.partition, chunk.next, &error))?;
+            if *count < limit {
+                chunk.leader_epoch = batch.header.leader_epoch.0;
+            }
             let stopped =
                 *count >= limit || !self.skips(chunk, &batch)? && !self.hand_over_batch(chunk, &batch, count, each)?;
             if stopped {

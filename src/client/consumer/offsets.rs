@@ -1,9 +1,9 @@
-//! Committed offsets, and the offsets at the ends of partitions.
+//! Committed positions, and those at the ends of partitions.
 
 use std::collections::BTreeMap;
 
 use super::membership::{Membership, text};
-use super::{Partition, Start};
+use super::{Partition, Position, Start};
 use crate::client::{Client, ClientError, Target, no_fault};
 use crate::protocol::messages::list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic};
 use crate::protocol::messages::offset_commit_request::{OffsetCommitRequestPartition, OffsetCommitRequestTopic};
@@ -15,20 +15,21 @@ use crate::protocol::messages::{
 };
 use crate::types::BrokerId;
 
-/// Offsets by partition.
-pub(super) type Offsets = BTreeMap<Partition, i64>;
+/// Positions by partition.
+pub(super) type Positions = BTreeMap<Partition, Position>;
 
 impl Membership {
     /// Commits these positions.
-    pub(super) fn commit(&mut self, client: &mut Client, positions: Offsets) -> Result<(), ClientError> {
+    pub(super) fn commit(&mut self, client: &mut Client, positions: Positions) -> Result<(), ClientError> {
         if positions.is_empty() {
             return Ok(());
         }
         let topics = by_topic(positions.into_iter()).into_iter().map(|(topic, partitions)| {
-            let partitions = partitions.into_iter().map(|(partition, offset)| {
+            let partitions = partitions.into_iter().map(|(partition, position)| {
                 OffsetCommitRequestPartition::default()
                     .with_partition_index(partition)
-                    .with_committed_offset(offset)
+                    .with_committed_offset(position.offset)
+                    .with_committed_leader_epoch(position.leader_epoch)
                     .with_committed_metadata(Some(text("")))
             });
             OffsetCommitRequestTopic::default().with_name(TopicName(text(&topic))).with_partitions(partitions.collect())
@@ -54,15 +55,15 @@ impl Membership {
     }
 
     /// The committed offsets of these partitions, of those that have one.
-    pub(super) fn committed(&mut self, client: &mut Client, of: &[Partition]) -> Result<Offsets, ClientError> {
+    pub(super) fn committed(&mut self, client: &mut Client, of: &[Partition]) -> Result<Positions, ClientError> {
         if of.is_empty() {
-            return Ok(Offsets::new());
+            return Ok(Positions::new());
         }
-        let asked = by_topic(of.iter().map(|partition| (partition.clone(), 0)));
+        let asked = by_topic(of.iter().map(|partition| (partition.clone(), ())));
         let group = self.config.group.clone();
         let request = |version: i16| {
             let names = |topic: &String| TopicName(text(topic));
-            let indexes = |partitions: &Vec<(i32, i64)>| partitions.iter().map(|(partition, _)| *partition).collect();
+            let indexes = |partitions: &Vec<(i32, ())>| partitions.iter().map(|(partition, _)| *partition).collect();
             let request = OffsetFetchRequest::default().with_require_stable(version >= 7);
             if version < 8 {
                 let topics = asked.iter().map(|(topic, partitions)| {
@@ -81,10 +82,10 @@ impl Membership {
         };
         let response = client.call_versioned(Target::Group(&group), "fetchOffsets", request, fetch_fault)?;
         ClientError::from_wire(fetch_fault(&response), None)?;
-        let mut found = Offsets::new();
-        for (topic, partition, offset) in committed_in(&response) {
-            if offset >= 0 {
-                found.insert((topic, partition), offset);
+        let mut found = Positions::new();
+        for (partition, position) in committed_in(&response) {
+            if position.offset >= 0 {
+                found.insert(partition, position);
             }
         }
         Ok(found)
@@ -100,23 +101,25 @@ fn fetch_fault(response: &OffsetFetchResponse) -> i16 {
     std::iter::once(response.error_code).chain(old).chain(new).find(|code| *code != 0).unwrap_or(0)
 }
 
-fn committed_in(response: &OffsetFetchResponse) -> impl Iterator<Item = (String, i32, i64)> {
+fn committed_in(response: &OffsetFetchResponse) -> impl Iterator<Item = (Partition, Position)> {
     let old = response.topics.iter().flat_map(|topic| {
-        topic.partitions.iter().map(|p| (topic.name.to_string(), p.partition_index, p.committed_offset))
+        let of = |index| (topic.name.to_string(), index);
+        topic.partitions.iter().map(move |p| (of(p.partition_index), p.committed_offset, p.committed_leader_epoch))
     });
     let new = response.groups.iter().flat_map(|group| &group.topics).flat_map(|topic| {
-        topic.partitions.iter().map(|p| (topic.name.to_string(), p.partition_index, p.committed_offset))
+        let of = |index| (topic.name.to_string(), index);
+        topic.partitions.iter().map(move |p| (of(p.partition_index), p.committed_offset, p.committed_leader_epoch))
     });
-    old.chain(new)
+    old.chain(new).map(|(partition, offset, leader_epoch)| (partition, Position { offset, leader_epoch }))
 }
 
-/// The offsets at the ends of partitions that `leader` leads. Partitions it cannot tell of now are left out.
+/// The positions at the ends of partitions that `leader` leads. Partitions it cannot tell of now are left out.
 pub(super) fn ends(
     client: &mut Client,
     leader: BrokerId,
     read_committed: bool,
     of: &[(Partition, Start)],
-) -> Result<Offsets, ClientError> {
+) -> Result<Positions, ClientError> {
     let timestamp = |start: &Start| if *start == Start::Earliest { -2 } else { -1 };
     let asked = by_topic(of.iter().map(|(partition, start)| (partition.clone(), timestamp(start))));
     let topics = asked.iter().map(|(topic, partitions)| {
@@ -133,11 +136,14 @@ pub(super) fn ends(
         .with_isolation_level(i8::from(read_committed))
         .with_topics(topics.collect());
     let response = client.call(Target::Broker(leader), "listOffsets", &request, no_fault)?;
-    let mut found = Offsets::new();
+    let mut found = Positions::new();
     for topic in &response.topics {
         for partition in &topic.partitions {
             match ClientError::from_wire(partition.error_code, None) {
-                Ok(()) => drop(found.insert((topic.name.to_string(), partition.partition_index), partition.offset)),
+                Ok(()) => {
+                    let position = Position { offset: partition.offset, leader_epoch: partition.leader_epoch };
+                    found.insert((topic.name.to_string(), partition.partition_index), position);
+                }
                 Err(error) if error.is_retriable() => {}
                 Err(error) => return Err(error),
             }
@@ -146,10 +152,10 @@ pub(super) fn ends(
     Ok(found)
 }
 
-fn by_topic(partitions: impl Iterator<Item = (Partition, i64)>) -> BTreeMap<String, Vec<(i32, i64)>> {
-    let mut topics: BTreeMap<String, Vec<(i32, i64)>> = BTreeMap::new();
-    for ((topic, partition), number) in partitions {
-        topics.entry(topic).or_default().push((partition, number));
+fn by_topic<T>(partitions: impl Iterator<Item = (Partition, T)>) -> BTreeMap<String, Vec<(i32, T)>> {
+    let mut topics: BTreeMap<String, Vec<(i32, T)>> = BTreeMap::new();
+    for ((topic, partition), value) in partitions {
+        topics.entry(topic).or_default().push((partition, value));
     }
     topics
 }

@@ -1,0 +1,174 @@
+"""The tools inside our binary beside Kafka's scripts: the same calls print and end the same, against both kinds of broker.
+
+For each kind there are two brokers, one driven by the scripts and one by the native tools, so that both see the same state before
+each call. The calls are those of `official_calls` whose tool is native, and MORE here; where another tool changes something they
+build on, the script runs on both sides.
+"""
+import re
+import shlex
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+from harness.broker import ottla_binary
+from harness.context import Context
+from harness.install import need
+from harness.shell import Failed, run as run_program
+from scenarios.official_calls import CALLS, Call
+from scenarios.official_rules import normalise
+from scenarios.official_tools import CALL_LIMIT_SECONDS, READS_AGAIN, Outcome, Side, first_difference
+
+SCENARIO = "native-tools"
+NATIVE = [
+    "kafka-topics", "kafka-configs", "kafka-consumer-groups", "kafka-groups", "kafka-get-offsets", "kafka-delete-records",
+    "kafka-log-dirs", "kafka-broker-api-versions", "kafka-cluster", "kafka-metadata-quorum", "kafka-console-producer",
+    "kafka-console-consumer", "kafka-producer-perf-test", "kafka-consumer-perf-test", "kafka-dump-log",
+]
+MORE = [
+    Call("kafka-topics", "", 1),
+    Call("kafka-topics", "--bogus", 1),
+    Call("kafka-topics", "--version"),
+    Call("kafka-topics", "{b} --list --describe", 1),
+    Call("kafka-topics", "{b} --list --topic", 1),
+    Call("kafka-topics", "{b} --list --topic a --topic b", 1),
+    Call("kafka-topics", "{b} --list --partitions 3", 1),
+    Call("kafka-topics", "{b} --create --topic x --partitions many", 1),
+    Call("kafka-topics", "{b} --create --topic x --replica-assignment 1:1", 1),
+    Call("kafka-topics", "{b} --describe --topic [", 1),
+    Call("kafka-topics", "{b} --describe --topic-id short", 1),
+    Call("kafka-topics", "{b} --alter --topic first", 1),
+    Call("kafka-topics", "--bootstrap-server no.host.invalid:1 --list", 1),
+    Call("kafka-topics", "--bootstrap-server nonsense --list", 1),
+    Call("kafka-topics", "--bootstrap-server 127.0.0.1:1 --list --command-config {files}/brief.properties", 1),
+    Call("kafka-groups", "--list", 1),
+    Call("kafka-groups", "{b}", 1),
+    Call("kafka-groups", "{b} --list --consumer --share", 1),
+    Call("kafka-get-offsets", "--bootstrap-server nonsense", 1),
+    Call("kafka-get-offsets", "{b} --topic-partitions first:0-x", 1),
+    Call("kafka-get-offsets", "{b} --partitions x", 1),
+    Call("kafka-log-dirs", "{b} --describe --broker-list x", 1),
+    Call("kafka-consumer-groups", "{b} --describe", 1, rules=("sets",)),
+    Call("kafka-consumer-groups", "{b} --list --describe --group g", 1),
+    Call("kafka-consumer-groups", "{b} --list --bogus", 1),
+    Call("kafka-configs", "{b} --describe --entity-type strange", 1),
+    Call("kafka-configs", "{b} --alter --topic first --add-config nothing", 1),
+    Call("kafka-configs", "{b} --alter --client c --add-config strange=1", 1),
+    Call("kafka-cluster", "cluster-id --bootstrap-controller {controller}", rules=("ids",)),
+    Call("kafka-metadata-quorum", "{b} describe --status --replication", 1),
+    Call("kafka-metadata-quorum", "{b} remove-controller -i 1 -d abc", 1),
+]
+# What may differ beside `official_rules`, and why.
+DECLARED = [
+    (r"^(Option|------|\* --|--[\w.-]+( [<\[].*|  .*| *)$| {2,}|\t| -).*", "the table of flags is in our own words"),
+    (r"^(Exception in thread \"main\" )?[\w.]+(Exception|Error): ", "an exception that nobody caught is told by its message"),
+    (r"^WARN(?!:).*", "a line of the client's log, which has no time in ours"),
+    (r"(?<=one of these options: ).*", "Kafka prints a set in the order of a JVM's addresses"),
+    (r"(?<=requires one of the following scenarios: ).*", "Kafka prints a set in the order of a JVM's addresses"),
+    (r"^(For input string: \"absent\"|.*the name must begin with an offset, and \"absent\" is none)", "our message names the file"),
+]
+# An exception, and its message.
+THROWN = re.compile(r"(?:Caused by: )?[a-z]+\.[\w.$]+(?:Exception|Error): (.*)")
+# What a client logs as an error; a script writes it to another place.
+LOGGED = re.compile(r"^\[[\d-]+ [\d:,]+\] ERROR .*\n(org\.apache\.kafka\..*\n)?", re.M)
+
+
+def run(context: Context) -> None:
+    need("java")
+    if context.kind == "jvm":
+        return
+    calls = [call for call in CALLS if call.tool in NATIVE or not (call.alone or context.quick)]
+    for kind in ["ottla"] if context.quick else ["ottla", "jvm"]:
+        compare_with(context, kind, [call for call in [*calls, *MORE] if not call.missing])
+
+
+def compare_with(context: Context, kind: str, calls: list[Call]) -> None:
+    with ThreadPoolExecutor(2) as pair:
+        brokers = [context.broker(f"native-{kind}", kind=kind), context.broker(f"native-{kind}-script", kind=kind)]
+        try:
+            script = Side(brokers[1])
+            native = NativeSide(brokers[0], script)
+            outcomes: dict[str, Outcome] = {}
+            for call in calls:
+                begun = time.monotonic()
+                difference = compare(pair, native, script, call)
+                if call.tool not in NATIVE:
+                    continue
+                outcome = outcomes.setdefault(call.tool, Outcome(f"ottla {call.tool.removeprefix('kafka-')}"))
+                outcome.seconds += time.monotonic() - begun
+                if difference:
+                    print(f"    {call.tool} ({kind}) {call.arguments}: {difference}", flush=True)
+                    outcome.different.append(f"{call.arguments}: {difference}")
+                else:
+                    outcome.equal += 1
+            for outcome in outcomes.values():
+                against = f"as the script, broker {kind}"
+                if outcome.different:
+                    context.report.add(outcome.tool, against, "failed", outcome.seconds, "; ".join(outcome.different))
+                else:
+                    text = f"{outcome.equal} calls print and end the same"
+                    context.report.add(outcome.tool, against, "passed", outcome.seconds, text)
+        finally:
+            for broker in brokers:
+                broker.close()
+
+
+class NativeSide(Side):
+    """A broker that is driven by the native tools, as far as there are any."""
+
+    def __init__(self, broker, script: Side):
+        super().__init__(broker)
+        self.script = script
+
+    def call(self, call: Call) -> tuple[int, str, str]:
+        if call.tool not in NATIVE:
+            return super().call(call)
+        # Both read the same files: what a codec's library makes of a record is not the same bytes in two logs.
+        files_of = self.script if call.tool == "kafka-dump-log" else self
+        command = [ottla_binary(), call.tool, *shlex.split(files_of.fill(call.arguments))]
+        done = run_program(command, CALL_LIMIT_SECONDS, stdin=call.stdin, check=False)
+        return done.returncode, done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace")
+
+
+def compare(pair: ThreadPoolExecutor, native: Side, script: Side, call: Call) -> str:
+    """The first difference; empty when there is none."""
+    difference = ""
+    for _ in range(READS_AGAIN if call.reads else 1):
+        try:
+            told = list(pair.map(lambda side: side.call(call), [native, script]))
+        except Failed as failure:
+            return str(failure)
+        roots = [script if call.tool == "kafka-dump-log" else native, script]
+        ours, theirs = (seen(side, call, one) for side, one in zip(roots, told))
+        difference = first_difference(ours, theirs)
+        if not difference:
+            break
+    return re.sub(r"\bhere (?=')", "native ", difference).replace("against Kafka", "by the script")
+
+
+def seen(side: Side, call: Call, told: tuple[int, str, str]) -> list[list[str]]:
+    code, out, err = told
+    rules = tuple(dict.fromkeys([*call.rules, "ids", "times"]))
+    message = main_message(normalise(LOGGED.sub("", err), rules, side.broker), out)
+    return [[str(code)], normalise(masked(call, out), rules, side.broker), message]
+
+
+def masked(call: Call, text: str) -> str:
+    """The times of a call that ran out of it, how often it was tried, and what a codec's library made of a record."""
+    text = re.sub(r"(deadlineMs|nextAllowedTryMs|tries)=\d+", r"\1=N", text)
+    text = re.sub(r"timed out at \d+ after \d+", "timed out at N after N", text)
+    return re.sub(r'"size":\d+', '"size":N', text) if call.tool == "kafka-log-dirs" else text
+
+
+def main_message(lines: list[str], out: str) -> list[str]:
+    """The line that says what is wrong, unless the output does; a stack under it says it again. argparse4j justifies and wraps its usage, so of that only the
+    letters count."""
+    lines = [line for line in lines if line.strip()]
+    if lines and lines[0].startswith("usage:"):
+        return [re.sub(r"\s", "", "".join(lines))]
+    told, lines = [out], list(lines)
+    for line in lines[:]:
+        if (thrown := THROWN.match(line)) and thrown[1] in "\n".join(told):
+            lines.remove(line)
+        told.append(line)
+    for pattern, _ in DECLARED:
+        lines = [re.sub(pattern, "", line) for line in lines]
+    return [line for line in lines if line.strip()][:1]
