@@ -1,4 +1,6 @@
 """Transactions: who bears an id, what joins, how it ends, what readers of committed records see, and what is told of it."""
+import time
+
 import batches
 from batches import TRANSACTIONAL, batch, records
 from pair import Pair
@@ -201,6 +203,8 @@ def end(pair: Pair, version: int) -> None:
         ask(f"the other after a {word}, as before", before, not commit)
         ask("two epochs before", before | {"epoch": before["epoch"] - 1}, commit)
         if commit:
+            # Within a tenth of a second after an end it is taken for a commit that came too early.
+            time.sleep(0.2)
             ask("a commit without transaction", producer)
         producer = ask(f"an abort after a {word}", producer, commit=False)
         producer = begin(pair, name)

@@ -6,6 +6,10 @@ use super::machine::{Decision, Reply, TransactionMachine};
 use super::state::State;
 use super::txn::{Producer, Transaction, raises_epoch};
 
+/// For so long after an end a commit of nothing is taken for one that came too early. Java's producer may send it ahead
+/// of the batches of its transaction; Kafka has not completed the end before by then and answers the same.
+const EARLY_COMMIT: Millis = Millis(100);
+
 /// What an EndTxn comes to.
 enum End {
     Prepare,
@@ -29,7 +33,7 @@ impl TransactionMachine {
             return (Reply::End(Err(ErrorCode::InvalidProducerIdMapping)), None);
         };
         let raises = raises_epoch(client_version);
-        let end = if raises { end_and_raise(known, producer, commit) } else { end_only(known, producer, commit) };
+        let end = if raises { end_and_raise(known, producer, commit, now) } else { end_only(known, producer, commit) };
         match end {
             End::Refused(error) => (Reply::End(Err(error)), None),
             // Clients of before do not expect to be told who they are.
@@ -92,7 +96,7 @@ fn end_only(known: &Transaction, producer: Producer, commit: bool) -> End {
 }
 
 /// From `transaction.version` 2 on: the epoch tells whether an end repeats the last one or is the next.
-fn end_and_raise(known: &Transaction, producer: Producer, commit: bool) -> End {
+fn end_and_raise(known: &Transaction, producer: Producer, commit: bool, now: Millis) -> End {
     if known.state.is_prepared() {
         return End::Refused(ErrorCode::ConcurrentTransactions);
     }
@@ -111,6 +115,9 @@ fn end_and_raise(known: &Transaction, producer: Producer, commit: bool) -> End {
         }
         (State::Ongoing, _) => End::Prepare,
         (State::CompleteCommit, true) | (State::CompleteAbort, false) if is_retry => End::Done,
+        (State::CompleteCommit | State::CompleteAbort, true) if current && now - known.updated < EARLY_COMMIT => {
+            End::Refused(ErrorCode::ConcurrentTransactions)
+        }
         // A client that does not know whether it has begun a transaction aborts it to be sure.
         (State::Empty | State::CompleteAbort, false) => End::Prepare,
         (State::CompleteCommit, false) if !is_retry => End::Prepare,

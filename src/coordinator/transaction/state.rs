@@ -15,7 +15,8 @@
 /// ```
 ///
 /// What each event does; `CT` is CONCURRENT_TRANSACTIONS, `ITS` is INVALID_TXN_STATE, *retry* is an EndTxn of
-/// `transaction.version` 2 that repeats the one which led here.
+/// `transaction.version` 2 that repeats the one which led here. *CT, then ITS*: a commit within a tenth of a second has
+/// overtaken its batches.
 ///
 /// | event                  | Empty                | Ongoing                | PrepareCommit | PrepareAbort | CompleteCommit | CompleteAbort |
 /// |------------------------|----------------------|------------------------|---------------|--------------|----------------|---------------|
@@ -23,7 +24,7 @@
 /// | partitions added       | Ongoing              | Ongoing                | CT            | CT           | Ongoing        | Ongoing       |
 /// | commit, versions 0, 1  | ITS                  | PrepareCommit          | CT            | CT           | as it is       | ITS           |
 /// | abort, versions 0, 1   | ITS                  | PrepareAbort           | CT            | CT           | ITS            | as it is      |
-/// | commit, version 2      | ITS                  | PrepareCommit          | CT            | CT           | ITS            | ITS           |
+/// | commit, version 2      | ITS                  | PrepareCommit          | CT            | CT           | CT, then ITS   | CT, then ITS  |
 /// | abort, version 2       | PrepareAbort         | PrepareAbort           | CT            | CT           | PrepareAbort   | PrepareAbort  |
 /// | retry of a commit      | fenced               | fenced                 | CT            | CT           | as it is       | ITS           |
 /// | retry of an abort      | fenced               | fenced                 | CT            | CT           | ITS            | as it is      |

@@ -35,7 +35,7 @@ fn since_version_two_the_epoch_tells_a_repeated_end() {
     for (end, answer) in [
         ("commit x as=10:0", "x is 10:1"),
         ("abort x as=10:0", "x INVALID_TXN_STATE"),
-        ("commit x", "x INVALID_TXN_STATE"),
+        ("wait 100 · commit x", "x INVALID_TXN_STATE"),
         ("abort x", "x is 10:2 · work x PrepareAbort 10:2 []"),
         ("commit x as=10:2", "x PRODUCER_FENCED"),
     ] {
@@ -46,7 +46,7 @@ fn since_version_two_the_epoch_tells_a_repeated_end() {
     for (end, answer) in [
         ("abort x as=10:0", "x is 10:1"),
         ("commit x as=10:0", "x INVALID_TXN_STATE"),
-        ("commit x", "x INVALID_TXN_STATE"),
+        ("wait 100 · commit x", "x INVALID_TXN_STATE"),
         ("abort x", "x is 10:2 · work x PrepareAbort 10:2 []"),
     ] {
         check(&format!("{aborted} · {end}"), &format!("{told} · {answer}"));
@@ -56,10 +56,23 @@ fn since_version_two_the_epoch_tells_a_repeated_end() {
 #[test]
 fn an_abort_without_transaction_only_raises_the_epoch() {
     check(
-        "init x · abort x · done x · state x · commit x · abort x as=10:0",
+        "init x · abort x · done x · state x · wait 100 · commit x · abort x as=10:0",
         "x is 10:0 · x is 10:1 · work x PrepareAbort 10:1 [] · x CompleteAbort 10:1 [] · x INVALID_TXN_STATE · x is 10:1",
     );
     check("init x · abort x as=10:1", "x is 10:0 · x PRODUCER_FENCED");
+}
+
+#[test]
+fn a_commit_that_overtakes_its_batches_is_to_come_again() {
+    let told = "x is 10:0 · x NONE · x is 10:1 · work x PrepareAbort 10:1 [t-0] · x CONCURRENT_TRANSACTIONS";
+    check(
+        "init x · add x t-0 · abort x · done x · wait 99 · commit x · add x t-0 · commit x",
+        &format!("{told} · x NONE · x is 10:2 · work x PrepareCommit 10:2 [t-0]"),
+    );
+    check(
+        "init x · add x t-0 · abort x · done x · wait 99 · commit x · wait 1 · commit x",
+        &format!("{told} · x INVALID_TXN_STATE"),
+    );
 }
 
 #[test]
