@@ -1,6 +1,10 @@
 //! Traps of compaction: its effect seen from outside, and what it leaves readable.
 
 use std::collections::BTreeMap;
+use std::fs::OpenOptions;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::unix::fs::FileExt;
 
 use ottla::protocol::StrBytes;
 use ottla::protocol::messages::offset_commit_request::{OffsetCommitRequestPartition, OffsetCommitRequestTopic};
@@ -193,6 +197,43 @@ fn trap_03_compacted_segments_can_be_found_in_from_every_offset() {
             client = broker.client();
         }
     }
+}
+
+#[test]
+fn trap_02_a_damaged_partition_is_left_alone_and_told_while_others_are_compacted() {
+    let admin = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a free port");
+    let broker = Broker::start(&[OFTEN, ("ottla.admin.listener", &admin.to_string())]);
+    let mut client = broker.client();
+    client.create_topic("bad", 1, &[&COMPACTED[..], &[("min.compaction.lag.ms", "2000")]].concat());
+    client.create_topic("good", 1, &COMPACTED);
+    for n in 0..45 {
+        put(&mut client, "bad", &format!("k{}", n % 5), Some(n));
+    }
+    let log = broker.directory.data().join("bad-0/00000000000000000000.log");
+    let file = OpenOptions::new().write(true).open(log).expect("the oldest segment");
+    file.write_all_at(b"damage", 70_000).expect("it is damaged");
+    let metric = |name: &str| {
+        let text = scrape(admin);
+        text.lines().find(|line| line.starts_with(&format!("ottla_{name}{{"))).map(str::to_string).unwrap_or_default()
+    };
+    eventually("it is counted", || metric("log_cleaner_uncleanable_partitions_count").ends_with(" 1.0"));
+    let told = metric("log_cleaner_uncleanable_partition");
+    assert!(told.contains("topic=\"bad\",partition=\"0\"") && told.contains("checksum does not match"), "{told}");
+    for n in 0..60 {
+        put(&mut client, "good", &format!("k{}", n % 5), Some(n));
+    }
+    let dir = broker.directory.data().join("good-0");
+    eventually("the other one is compacted", || bytes_on_disk(&dir) < 1_400_000);
+    assert_eq!(put(&mut client, "bad", "k", Some(1)), 45);
+}
+
+/// What `/metrics` says.
+fn scrape(admin: SocketAddr) -> String {
+    let mut stream = TcpStream::connect(admin).expect("the admin listener is there");
+    stream.write_all(b"GET /metrics HTTP/1.0\r\n\r\n").expect("it is asked");
+    let mut text = String::new();
+    stream.read_to_string(&mut text).expect("it answers");
+    text
 }
 
 fn commit(client: &mut Client, offset: i64) {

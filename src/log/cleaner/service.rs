@@ -133,7 +133,8 @@ impl LogCleaner {
         while self.goes_on(number) {
             let now = self.dirs.context().clock.wall();
             if !self.clean_next(number, now) {
-                self.wait(self.settings.load().backoff.duration());
+                // Without any pause it would do nothing but look.
+                self.wait(self.settings.load().backoff.max(Millis(1)).duration());
             }
         }
     }
