@@ -4,12 +4,14 @@ use std::collections::BTreeSet;
 
 use ottla::protocol::StrBytes;
 use ottla::protocol::messages::consumer_group_heartbeat_request::TopicPartitions;
+use ottla::protocol::messages::incremental_alter_configs_request::{AlterConfigsResource, AlterableConfig};
 use ottla::protocol::messages::offset_commit_request::{OffsetCommitRequestPartition, OffsetCommitRequestTopic};
 use ottla::protocol::messages::offset_fetch_request::OffsetFetchRequestGroup;
 use ottla::protocol::messages::update_features_request::FeatureUpdateKey;
 use ottla::protocol::messages::{
     ConsumerGroupDescribeRequest, ConsumerGroupHeartbeatRequest, ConsumerGroupHeartbeatResponse, DeleteGroupsRequest,
-    GroupId, ListGroupsRequest, OffsetCommitRequest, OffsetFetchRequest, UpdateFeaturesRequest,
+    GroupId, IncrementalAlterConfigsRequest, ListGroupsRequest, OffsetCommitRequest, OffsetFetchRequest,
+    UpdateFeaturesRequest,
 };
 use ottla::types::ErrorCode;
 
@@ -165,6 +167,20 @@ fn a_pattern_is_resolved_and_follows_new_topics() {
     assert_eq!((joined.member_epoch, assigned(&joined)), (1, Some(BTreeSet::new())));
     let mut epoch = 1;
     beat_until(&mut client, "a", &mut epoch, BTreeSet::new(), &[0, 1], id);
+}
+
+#[test]
+fn the_pace_of_a_group_is_its_config() {
+    let broker = Broker::start(&[]);
+    broker.client().create_topic("t", 1, &[]);
+    let mut client = coordinated(&broker);
+    let config =
+        AlterableConfig::default().with_name(text("consumer.heartbeat.interval.ms")).with_value(Some(text("7000")));
+    let resource =
+        AlterConfigsResource::default().with_resource_type(32).with_resource_name(text("g")).with_configs(vec![config]);
+    let altered = client.call(1, &IncrementalAlterConfigsRequest::default().with_resources(vec![resource]));
+    assert_eq!(error(altered.responses[0].error_code), ErrorCode::None);
+    assert_eq!(join(&mut client, "a", "t").heartbeat_interval_ms, 7_000);
 }
 
 #[test]

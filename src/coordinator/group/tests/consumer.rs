@@ -10,8 +10,8 @@ use std::sync::Arc;
 use super::super::consumer::{Change, ConsumerBeat};
 use super::super::machine::{Command, Settings};
 use super::script::{Bench, Words, check, check_with, name, str_bytes};
-use crate::metadata::MetadataImage;
-use crate::protocol::kraft::{PartitionRecord, TopicRecord};
+use crate::metadata::{ConfigResource, MetadataImage};
+use crate::protocol::kraft::{ConfigRecord, PartitionRecord, TopicRecord};
 use crate::protocol::messages::consumer_group_describe_response::{Assignment, DescribedGroup};
 use crate::protocol::messages::consumer_group_heartbeat_request::TopicPartitions;
 use crate::protocol::messages::{ConsumerGroupHeartbeatRequest, ConsumerGroupHeartbeatResponse, GroupId, TopicName};
@@ -59,6 +59,16 @@ impl Bench {
                 let topics = words.options.iter().map(|(name, count)| (*name, count.parse().expect("a number")));
                 self.image.store(Arc::new(image_of(topics, offset)));
                 self.machine.surroundings.topics_created(Offset(offset));
+            }
+            "config" => {
+                let mut image = MetadataImage::clone(&self.image.load());
+                for (name, value) in &words.options {
+                    let (resource_type, resource_name) = (ConfigResource::GROUP, "g".to_owned());
+                    let (name, value) = ((*name).to_owned(), Some((*value).to_owned()));
+                    let record = ConfigRecord { resource_type, resource_name, name, value };
+                    image.replay(&record.into()).expect("a config");
+                }
+                self.image.store(Arc::new(image));
             }
             "hb" => self.heartbeat_of(words, None),
             "quit" => self.heartbeat_of(words, Some(-1)),
@@ -264,6 +274,18 @@ fn a_member_that_does_not_give_up_in_time_is_out() {
 #[test]
 fn the_session_is_the_brokers_and_a_heartbeat_renews_it() {
     check_a("wait 44999 · hb a · wait 44999 · hb a · wait 45000 · members", "a e2 · a e2 · Empty e3/2 uniform []");
+}
+
+#[test]
+fn a_group_may_have_a_pace_of_its_own() {
+    check(
+        "topics t=1 · config consumer.session.timeout.ms=60000 · hb a · wait 59999 · hb a · reload · wait 59999 · members · wait 1 · members",
+        "a e2 [t-0] · a e2 · Stable e2/2 uniform [a e2: t-0] · Empty e3/2 uniform []",
+    );
+    check(
+        "topics t=2 · config consumer.assignment.interval.ms=0 · hb a · hb b · hb a · hb a · hb b",
+        "a e2 [t-0 t-1] · b e3 [] · a e2 [t-0] · a e3 · b e3 [t-1]",
+    );
 }
 
 #[test]
