@@ -33,6 +33,8 @@ ORDERED = {
     "Produce.Responses.PartitionResponses.RecordErrors", "DescribeConfigs.Results.Configs.Synonyms", "Metadata.Topics.Partitions",
     "Fetch.Responses", "Fetch.Responses.Partitions",
 }
+# Plain values in the order of a hash table.
+SETS = {"ListTransactions.UnknownStateFilters"}
 RANDOM_UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|[A-Za-z0-9_-]{22}$")
 CLOCK_SLACK_MS = 10_000
 
@@ -131,6 +133,8 @@ class Comparison:
             self.one(path, item, jvm, ottla)
         elif jvm is None or ottla is None:
             self.equal(path, jvm, ottla)
+        elif path in SETS:
+            self.equal(path, sorted(jvm), sorted(ottla))
         elif not item.is_struct():
             if kind_of(item) and len(jvm) == len(ottla):
                 for mine, theirs in zip(jvm, ottla):
