@@ -370,6 +370,8 @@ def markers(pair: Pair, version: int) -> None:
 
     def ask(step: str, *parts, topic="transacted", commit=False, **fields) -> None:
         pair.step(f"markers: {step}")
+        # Of two markers of one millisecond the first is the newest.
+        time.sleep(0.003)
         row = {"ProducerId": producer["id"], "ProducerEpoch": producer["epoch"], "TransactionResult": commit, "CoordinatorEpoch": 0, "TransactionVersion": 0}
         pair.call("WriteTxnMarkers", version, Markers=[row | fields | {"Topics": [{"Name": topic, "PartitionIndexes": list(parts)}]}])
 
