@@ -4,18 +4,19 @@ use std::collections::BTreeSet;
 
 use ottla::protocol::StrBytes;
 use ottla::protocol::messages::consumer_group_heartbeat_request::TopicPartitions;
-use ottla::protocol::messages::incremental_alter_configs_request::{AlterConfigsResource, AlterableConfig};
 use ottla::protocol::messages::offset_commit_request::{OffsetCommitRequestPartition, OffsetCommitRequestTopic};
 use ottla::protocol::messages::offset_fetch_request::OffsetFetchRequestGroup;
 use ottla::protocol::messages::update_features_request::FeatureUpdateKey;
 use ottla::protocol::messages::{
     ConsumerGroupDescribeRequest, ConsumerGroupHeartbeatRequest, ConsumerGroupHeartbeatResponse, DeleteGroupsRequest,
-    GroupId, IncrementalAlterConfigsRequest, ListGroupsRequest, OffsetCommitRequest, OffsetFetchRequest,
-    UpdateFeaturesRequest,
+    GroupId, ListGroupsRequest, OffsetCommitRequest, OffsetFetchRequest, UpdateFeaturesRequest,
 };
 use ottla::types::ErrorCode;
 
 use crate::support::{Broker, Client, error, eventually, topic_name};
+
+/// A group among the types of resources.
+const GROUP: i8 = 32;
 
 fn text(text: &str) -> StrBytes {
     StrBytes::from_string(text.to_string())
@@ -174,12 +175,7 @@ fn the_pace_of_a_group_is_its_config() {
     let broker = Broker::start(&[]);
     broker.client().create_topic("t", 1, &[]);
     let mut client = coordinated(&broker);
-    let config =
-        AlterableConfig::default().with_name(text("consumer.heartbeat.interval.ms")).with_value(Some(text("7000")));
-    let resource =
-        AlterConfigsResource::default().with_resource_type(32).with_resource_name(text("g")).with_configs(vec![config]);
-    let altered = client.call(1, &IncrementalAlterConfigsRequest::default().with_resources(vec![resource]));
-    assert_eq!(error(altered.responses[0].error_code), ErrorCode::None);
+    client.set_config(GROUP, "g", "consumer.heartbeat.interval.ms", "7000");
     assert_eq!(join(&mut client, "a", "t").heartbeat_interval_ms, 7_000);
 }
 

@@ -10,6 +10,7 @@ use ottla::protocol::messages::delete_records_request::{DeleteRecordsPartition, 
 use ottla::protocol::messages::delete_records_response::DeleteRecordsPartitionResult;
 use ottla::protocol::messages::fetch_request::{FetchPartition, FetchTopic};
 use ottla::protocol::messages::fetch_response::PartitionData;
+use ottla::protocol::messages::incremental_alter_configs_request::{AlterConfigsResource, AlterableConfig};
 use ottla::protocol::messages::list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic};
 use ottla::protocol::messages::list_offsets_response::ListOffsetsPartitionResponse;
 use ottla::protocol::messages::metadata_request::MetadataRequestTopic;
@@ -18,7 +19,7 @@ use ottla::protocol::messages::produce_request::{PartitionProduceData, TopicProd
 use ottla::protocol::messages::produce_response::PartitionProduceResponse;
 use ottla::protocol::messages::{
     BrokerId, CreateTopicsRequest, DeleteRecordsRequest, DeleteTopicsRequest, FetchRequest, FindCoordinatorRequest,
-    ListOffsetsRequest, MetadataRequest, ProduceRequest, TopicName,
+    IncrementalAlterConfigsRequest, ListOffsetsRequest, MetadataRequest, ProduceRequest, TopicName,
 };
 use ottla::types::ErrorCode;
 
@@ -110,6 +111,19 @@ impl Client {
         let result = self.create_topics(7, vec![topic], false).remove(0);
         assert_eq!(error(result.error_code), ErrorCode::None, "{name}: {:?}", result.error_message);
         result
+    }
+
+    /// Sets a config of a resource, by its type's number.
+    pub fn set_config(&mut self, resource_type: i8, resource: &str, name: &str, value: &str) {
+        let text = |text: &str| StrBytes::from_string(text.to_string());
+        let config = AlterableConfig::default().with_name(text(name)).with_value(Some(text(value)));
+        let resource = AlterConfigsResource::default()
+            .with_resource_type(resource_type)
+            .with_resource_name(text(resource))
+            .with_configs(vec![config]);
+        let request = IncrementalAlterConfigsRequest::default().with_resources(vec![resource]);
+        let result = self.call(1, &request).responses.remove(0);
+        assert_eq!(error(result.error_code), ErrorCode::None, "{name}: {:?}", result.error_message);
     }
 
     /// Deletes a topic that exists.
