@@ -17,7 +17,8 @@ def write(report: Report) -> None:
     clients = sorted(report.versions, key=ALL.index)
     rows = {(client, scenario): (result, note) for client, scenario, result, _, note in report.rows}
     names = list(dict.fromkeys(scenario for client, scenario in rows if client in clients))
-    special = [name for name in names if name.startswith(("codec ", "shared group"))]
+    # Assignors before codecs, whichever came first in the run.
+    special = sorted((name for name in names if name.startswith(("codec ", "shared group"))), key=lambda name: name.startswith("codec "))
     parts = [
         HEAD,
         "## What applications do\n", *table(report, rows, clients, [name for name in names if name not in special]),
