@@ -222,5 +222,5 @@ POOLS = {
     "Users": ("s1", "s2"), "AlterUserScramCredentials.Name": ("s1", "s2", "s3", ""), "Mechanism": (1, 1, 2, 0), "SaslHandshake.Mechanism": ("PLAIN", "x"), "Iterations": (4096, 5000, 1), "SaltedPassword": (b"p" * 32,),
     "DescribeQuorum.TopicName": ("__cluster_metadata", "__cluster_metadata", "random-one"), "BrokerId": (7, 0, -1), "VoterId": (7,), "ClusterId": (None, "x"), "Path": ("/nowhere", "", "relative"),
     "ElectionType": (0, 0, 1), "TopicName": World.topic, "ResponsePartitionLimit": (2000, 1, 2, 5, 0), "ClientSoftwareName": ("diff", "", "a b"), "ClientSoftwareVersion": ("1", "-"),
-    "EndpointType": (1, 1, 2, 0), "ProducerId": (-1,), "ProducerEpoch": (-1,), "TransactionTimeoutMs": (1000, 0, -1), "Topic": World.topic, "DescribeProducers.Name": World.topic,
+    "EndpointType": (1, 1, 2, 0), "ProducerId": (-1,), "ProducerEpoch": (-1,), "TransactionTimeoutMs": (600_000, 600_000, 1_000_000, 0, -1), "Topic": World.topic, "DescribeProducers.Name": World.topic,
 }
