@@ -150,8 +150,8 @@ def shell_lists(snapshot, path: str, wanted: list[str]) -> list[str]:
     raise Failed(f"{path} in the snapshot lists {said!r}: {errors[-600:]}")
 
 
-def hand_over(broker, kind: str, expected: Expected) -> str:
-    """The other implementation starts on the directory, serves all of it, takes more, and stops cleanly."""
+def hand_over(broker, kind: str, expected: Expected, how: str = "stop") -> str:
+    """The other implementation starts on the directory, serves all of it, takes more, and stops cleanly or is killed."""
     broker.become(kind)
     seconds = broker.start()
     try:
@@ -159,6 +159,9 @@ def hand_over(broker, kind: str, expected: Expected) -> str:
     except BaseException:
         broker.stop()  # the directory is still worth judging
         raise
+    if how == "kill":
+        broker.kill()
+        return f"{kind} start {seconds:.1f} s, killed"
     return f"{kind} start {seconds:.1f} s, stop {broker.stop():.1f} s"
 
 

@@ -6,7 +6,7 @@ from harness.check import expect
 from harness.context import Context
 from harness.install import need
 from harness.records import Expected
-from scenarios.files import PARTITIONS, PROPERTIES, dump_everything, serves_everything, workload
+from scenarios.files import PARTITIONS, PROPERTIES, dump_everything, hand_over, workload
 
 # One there and back each; how both end in it.
 ROUNDS = ["stop", "kill", "stop"]
@@ -28,39 +28,33 @@ def run(context: Context) -> None:
             context.check("kafka", f"takeover: starts after itself, {end}", by_itself, broker, expected, end, usual)
         for number, end in enumerate(ROUNDS, 1):
             name = f"takeover, round {number}, {end}"
-            if not context.check("broker", name, serve, broker, "ottla", expected, end):
+            if not context.check("broker", name, hand_over, broker, "ottla", expected, end):
                 return
             context.check("kafka-dump-log", name, dump_everything, broker, end == "stop")
             if not context.check("kafka", name, taken_back, broker, expected, end, usual):
                 return
 
 
-def serve(broker, kind: str, expected: Expected, how: str) -> str:
-    """Starts on what is there, finds all of it, adds to it, and ends."""
-    broker.become(kind)
-    seconds = broker.start()
-    serves_everything(broker, expected)
-    if how == "kill":
-        broker.kill()
-        return f"start {seconds:.1f} s, killed"
-    return f"start {seconds:.1f} s, stop {broker.stop():.1f} s"
-
-
 def by_itself(broker, expected: Expected, how: str, usual: set[str]) -> str:
-    before = len(log(broker))
-    told = serve(broker, "jvm", expected, how)
-    usual.update(unusual(log(broker)[before:]))
+    told, lines = by_jvm(broker, expected, how)
+    usual.update(lines)
     return told
 
 
 def taken_back(broker, expected: Expected, how: str, usual: set[str]) -> str:
     """As after itself, and says nothing that it does not say then."""
+    told, lines = by_jvm(broker, expected, how)
+    new = [line for kind, line in lines.items() if kind not in usual]
+    expect(not new, "lines in the JVM's log that a restart of its own does not print", " | ".join(new[:5]))
+    return told
+
+
+def by_jvm(broker, expected: Expected, how: str) -> tuple[str, dict[str, str]]:
+    """The hand-over to the JVM, and the unusual lines it logged meanwhile."""
     broker.become("jvm")
     before = len(log(broker))
-    told = serve(broker, "jvm", expected, how)
-    new = {kind: line for kind, line in unusual(log(broker)[before:]).items() if kind not in usual}
-    expect(not new, "lines in the JVM's log that a restart of its own does not print", " | ".join(list(new.values())[:5]))
-    return told
+    told = hand_over(broker, "jvm", expected, how)
+    return told, unusual(log(broker)[before:])
 
 
 def log(broker) -> str:

@@ -2,6 +2,8 @@
 
 pub mod group;
 mod shards;
+#[cfg(test)]
+mod testing;
 pub mod transaction;
 
 pub use shards::{Election, Shards, error_of, partition_of};

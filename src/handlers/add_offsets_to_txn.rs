@@ -4,7 +4,7 @@ use super::{Answer, Call};
 use crate::coordinator::partition_of;
 use crate::coordinator::transaction::{Producer, TxnAdd};
 use crate::protocol::messages::{AddOffsetsToTxnRequest, AddOffsetsToTxnResponse, ResponseKind};
-use crate::types::{ErrorCode, OFFSETS_TOPIC, ProducerEpoch, ProducerId, TopicPartition};
+use crate::types::{OFFSETS_TOPIC, ProducerEpoch, ProducerId, TopicPartition};
 
 /// The first version whose clients know PRODUCER_FENCED.
 const FIRST_VERSION_WITH_FENCED: i16 = 2;
@@ -22,9 +22,6 @@ pub(super) async fn handle(call: &Call<'_>, request: AddOffsetsToTxnRequest) -> 
         // Clients of newer transactions have the offsets' partition added by its broker.
         client_version: 0,
     };
-    let error = match node.transactions.add(added).await {
-        ErrorCode::ProducerFenced if call.version() < FIRST_VERSION_WITH_FENCED => ErrorCode::InvalidProducerEpoch,
-        error => error,
-    };
+    let error = call.fenced_since(FIRST_VERSION_WITH_FENCED, node.transactions.add(added).await);
     ResponseKind::AddOffsetsToTxn(AddOffsetsToTxnResponse::default().with_error_code(error.code())).into()
 }

@@ -80,10 +80,7 @@ async fn add(call: &Call<'_>, transaction: AddPartitionsToTxnTransaction) -> Vec
             result.map_or(ErrorCode::UnknownServerError, |(_, error)| *error)
         }));
     }
-    let told = match call.node.transactions.add(added).await {
-        ErrorCode::ProducerFenced if call.version() < FIRST_VERSION_WITH_FENCED => ErrorCode::InvalidProducerEpoch,
-        told => told,
-    };
+    let told = call.fenced_since(FIRST_VERSION_WITH_FENCED, call.node.transactions.add(added).await);
     results(topics, |_, _| told)
 }
 

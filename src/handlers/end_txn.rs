@@ -1,9 +1,10 @@
 //! EndTxn (26), versions 0 to 5: commits or aborts; from version 5 on with the producer's next epoch (KIP-890).
 
+use super::producer_ids::ProducerIds;
 use super::{Answer, Call};
 use crate::coordinator::transaction::{Ended, Producer};
 use crate::protocol::messages::{EndTxnRequest, EndTxnResponse, ResponseKind};
-use crate::types::{ErrorCode, ProducerEpoch, ProducerId};
+use crate::types::{ProducerEpoch, ProducerId};
 
 /// The first version whose clients know PRODUCER_FENCED.
 const FIRST_VERSION_WITH_FENCED: i16 = 2;
@@ -18,25 +19,12 @@ pub(super) async fn handle(call: &Call<'_>, request: EndTxnRequest) -> Answer {
         client_version: if call.version() >= FIRST_VERSION_WITH_EPOCHS { 2 } else { 0 },
     };
     let mut response = EndTxnResponse::default();
-    let producer = end(call, ended).await.unwrap_or_else(|error| {
-        response.error_code = match error {
-            ErrorCode::ProducerFenced if call.version() < FIRST_VERSION_WITH_FENCED => ErrorCode::InvalidProducerEpoch,
-            error => error,
-        }
-        .code();
+    let end = |fresh| call.node.transactions.end(ended.clone(), fresh);
+    let producer = ProducerIds::supply(call.node, end).await.unwrap_or_else(|error| {
+        response.error_code = call.fenced_since(FIRST_VERSION_WITH_FENCED, error).code();
         Producer::NONE
     });
     response.producer_id = producer.id.0.into();
     response.producer_epoch = producer.epoch.0;
     ResponseKind::EndTxn(response).into()
-}
-
-async fn end(call: &Call<'_>, ended: Ended) -> Result<Producer, ErrorCode> {
-    let mut fresh = None;
-    loop {
-        if let Some(producer) = call.node.transactions.end(ended.clone(), fresh).await? {
-            return Ok(producer);
-        }
-        fresh = Some(call.node.producer_ids.next(call.node).await?);
-    }
 }

@@ -1,6 +1,7 @@
 //! InitProducerId (22), versions 0 to 5: a fresh id for an idempotent producer, the next epoch for a transactional one
 //! (KIP-98, KIP-360).
 
+use super::producer_ids::ProducerIds;
 use super::{Answer, Call};
 use crate::coordinator::transaction::{Init, Producer};
 use crate::protocol::messages::{InitProducerIdRequest, InitProducerIdResponse, ResponseKind};
@@ -20,7 +21,8 @@ pub(super) async fn handle(call: &Call<'_>, request: InitProducerIdRequest) -> A
                 timeout_ms: request.transaction_timeout_ms,
                 expected: (expected != Producer::NONE).then_some(expected),
             };
-            bear(call, init).await
+            let init = |fresh| call.node.transactions.init(init.clone(), fresh);
+            ProducerIds::supply(call.node, init).await
         }
         None => {
             let fresh = call.node.producer_ids.next(call.node).await;
@@ -29,24 +31,10 @@ pub(super) async fn handle(call: &Call<'_>, request: InitProducerIdRequest) -> A
     };
     let mut response = InitProducerIdResponse::default();
     let producer = given.unwrap_or_else(|error| {
-        response.error_code = match error {
-            ErrorCode::ProducerFenced if call.version() < FIRST_VERSION_WITH_FENCED => ErrorCode::InvalidProducerEpoch,
-            error => error,
-        }
-        .code();
+        response.error_code = call.fenced_since(FIRST_VERSION_WITH_FENCED, error).code();
         Producer::NONE
     });
     response.producer_id = producer.id.0.into();
     response.producer_epoch = producer.epoch.0;
     ResponseKind::InitProducerId(response).into()
-}
-
-async fn bear(call: &Call<'_>, init: Init) -> Result<Producer, ErrorCode> {
-    let mut fresh = None;
-    loop {
-        if let Some(producer) = call.node.transactions.init(init.clone(), fresh).await? {
-            return Ok(producer);
-        }
-        fresh = Some(call.node.producer_ids.next(call.node).await?);
-    }
 }

@@ -102,6 +102,15 @@ impl Call<'_> {
         self.node.image().consumer_groups_enabled() && protocols.iter().any(|name| name == "consumer")
     }
 
+    /// PRODUCER_FENCED as this client knows it: one below version `since` takes INVALID_PRODUCER_EPOCH for it. Other
+    /// errors stay what they are.
+    pub fn fenced_since(&self, since: i16, error: ErrorCode) -> ErrorCode {
+        match error {
+            ErrorCode::ProducerFenced if self.version() < since => ErrorCode::InvalidProducerEpoch,
+            error => error,
+        }
+    }
+
     /// The client, as a group remembers it.
     pub fn client(&self) -> Client {
         let id = Arc::from(self.header.client_id.as_deref().unwrap_or_default());

@@ -31,6 +31,20 @@ impl ProducerIds {
         }
     }
 
+    /// Repeats `attempt`, first without and then with an id that no producer has, until it needs none to answer.
+    pub(super) async fn supply<T, F: Future<Output = Result<Option<T>, ErrorCode>>>(
+        node: &Node,
+        attempt: impl Fn(Option<ProducerId>) -> F,
+    ) -> Result<T, ErrorCode> {
+        let mut fresh = None;
+        loop {
+            if let Some(answer) = attempt(fresh).await? {
+                return Ok(answer);
+            }
+            fresh = Some(node.producer_ids.next(node).await?);
+        }
+    }
+
     fn take(&self) -> Option<i64> {
         let mut blocks = self.lock();
         let id = blocks.front_mut()?.next();

@@ -268,7 +268,7 @@ impl Loader<'_> {
     fn create_first(&mut self, base: Offset) -> Result<Offset, LogError> {
         let jitter = roll_jitter(&self.options.partition, base, &self.options.config);
         let now = self.context.clock.wall();
-        let segment = Segment::create(&self.path, &self.context.cache, base, now, jitter)?;
+        let segment = Segment::create(FileState::Live, &self.path, &self.context.cache, base, now, jitter)?;
         self.producers.set_end_offset(base);
         self.segments.push(Arc::new(segment));
         Ok(base)

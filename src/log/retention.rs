@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 
 use crate::types::{Millis, Offset};
 
+use super::names::FileState;
 use super::partition_log::{Log, roll_jitter};
 use super::recovery::replay_batch;
 use super::scan::WALK_WINDOW_BYTES;
@@ -174,7 +175,8 @@ impl Log {
         }
         let jitter = roll_jitter(&self.partition, offset, &self.config());
         let now = self.context.clock.wall();
-        let first = self.guard(Segment::create(&self.path, &self.context.cache, offset, now, jitter))?;
+        let first =
+            self.guard(Segment::create(FileState::Live, &self.path, &self.context.cache, offset, now, jitter))?;
         self.lower_recovery_point(offset);
         self.files_changed.store(true, Ordering::Release);
         self.segments.store(Arc::new(vec![Arc::new(first)]));

@@ -97,29 +97,8 @@ pub struct FileSizes {
 }
 
 impl Segment {
-    /// Creates the files of a new segment.
+    /// Creates the files of a new segment, under the names of `state`: a cleaner's are none that readers look for.
     pub fn create(
-        dir: &Arc<LogPath>,
-        cache: &Arc<DescriptorCache>,
-        base: Offset,
-        now: Millis,
-        jitter: Millis,
-    ) -> Result<Segment, LogError> {
-        Segment::create_in(FileState::Live, dir, cache, base, now, jitter)
-    }
-
-    /// Creates the files of a segment that the cleaner writes, under names that no reader looks for.
-    pub fn create_cleaned(
-        dir: &Arc<LogPath>,
-        cache: &Arc<DescriptorCache>,
-        base: Offset,
-        now: Millis,
-        jitter: Millis,
-    ) -> Result<Segment, LogError> {
-        Segment::create_in(FileState::Cleaned, dir, cache, base, now, jitter)
-    }
-
-    fn create_in(
         state: FileState,
         dir: &Arc<LogPath>,
         cache: &Arc<DescriptorCache>,

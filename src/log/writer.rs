@@ -13,7 +13,7 @@ use crate::types::{LeaderEpoch, Millis, Offset};
 
 use super::append::{AppendOrigin, ValidatedBatch, ValidatedBatches};
 use super::disk::SLICES_MAX;
-use super::names::FileKind;
+use super::names::{FileKind, FileState};
 use super::offset_index::OffsetEntry;
 use super::partition_log::{Log, roll_jitter};
 use super::producer_state::{AppendContext, ProducerAppend, ProducerStates, SequenceCheck};
@@ -335,7 +335,8 @@ impl Log {
         self.snapshot(writer)?;
         let config = self.config();
         let jitter = roll_jitter(&self.partition, base, &config);
-        let new = Segment::create(&self.path, &self.context.cache, base, self.context.clock.wall(), jitter)?;
+        let new =
+            Segment::create(FileState::Live, &self.path, &self.context.cache, base, self.context.clock.wall(), jitter)?;
         let mut segments = self.segments.load_full().to_vec();
         segments.push(Arc::new(new));
         self.files_changed.store(true, Ordering::Release);

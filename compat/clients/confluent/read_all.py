@@ -5,10 +5,11 @@ import time
 from confluent_kafka import Consumer, KafkaError, TopicPartition
 
 
-def main(bootstrap, topic, partitions):
+def records(bootstrap, topic, partitions):
+    """Every committed record from the start to the end the topic has now."""
     consumer = Consumer({
         "bootstrap.servers": bootstrap, "group.id": "read-all", "enable.auto.commit": False,
-        "enable.partition.eof": True, "auto.offset.reset": "error",
+        "enable.partition.eof": True, "auto.offset.reset": "error", "isolation.level": "read_committed",
     })
     starts = []
     for partition in range(int(partitions)):
@@ -16,7 +17,6 @@ def main(bootstrap, topic, partitions):
         starts.append(TopicPartition(topic, partition, low))
     consumer.assign(starts)
     open_partitions = set(range(int(partitions)))
-    out = sys.stdout.buffer
     heard = time.monotonic()
     while open_partitions:
         messages = consumer.consume(1000, 0.2)
@@ -25,14 +25,15 @@ def main(bootstrap, topic, partitions):
         elif time.monotonic() - heard > 30:
             sys.exit("nothing arrived for 30 s")
         for message in messages:
-            if message.error():
-                if message.error().code() == KafkaError._PARTITION_EOF:
-                    open_partitions.discard(message.partition())
-                    continue
+            if not message.error():
+                yield message
+            elif message.error().code() == KafkaError._PARTITION_EOF:
+                open_partitions.discard(message.partition())
+            else:
                 sys.exit(str(message.error()))
-            out.write(b"%d %d %s\n" % (message.partition(), message.offset(), message.value() or b""))
     consumer.close()
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    for record in records(*sys.argv[1:]):
+        sys.stdout.buffer.write(b"%d %d %s\n" % (record.partition(), record.offset(), record.value() or b""))

@@ -51,7 +51,8 @@ public final class Acked {
         }
     }
 
-    private static Properties settings(String bootstrap) {
+    /** Of a producer that waits for a broker that was killed, however often. */
+    static Properties settings(String bootstrap) {
         Properties settings = new Properties();
         settings.put("bootstrap.servers", bootstrap);
         settings.put("acks", "all");

@@ -44,20 +44,8 @@ public final class Updates {
     }
 
     private static Properties settings(String bootstrap, String codec) {
-        Properties settings = new Properties();
-        settings.put("bootstrap.servers", bootstrap);
-        settings.put("acks", "all");
-        settings.put("enable.idempotence", "true");
+        Properties settings = Acked.settings(bootstrap);
         settings.put("compression.type", codec);
-        settings.put("linger.ms", "5");
-        settings.put("buffer.memory", "4000000");
-        settings.put("max.block.ms", "600000");
-        settings.put("delivery.timeout.ms", "600000");
-        settings.put("request.timeout.ms", "5000");
-        // There is one broker: what is known of it stays true while it is away.
-        settings.put("metadata.recovery.strategy", "none");
-        settings.put("reconnect.backoff.ms", "50");
-        settings.put("reconnect.backoff.max.ms", "500");
         return settings;
     }
 }

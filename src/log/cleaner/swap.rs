@@ -57,7 +57,14 @@ impl Log {
         let _writer = self.lock_writer();
         self.ensure_round(round)?;
         let jitter = roll_jitter(&self.partition, base, &self.config());
-        Ok(Segment::create_cleaned(&self.path, &self.context.cache, base, self.context.clock.wall(), jitter)?)
+        Ok(Segment::create(
+            FileState::Cleaned,
+            &self.path,
+            &self.context.cache,
+            base,
+            self.context.clock.wall(),
+            jitter,
+        )?)
     }
 
     /// Makes a written segment complete and durable, and as old as `like`, so that retention judges it the same.

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::*;
+use crate::coordinator::testing::Random;
 use crate::types::TopicId;
 
 /// Instance id, and topics.
@@ -115,18 +116,6 @@ fn uniform_leaves_in_place_what_may_stay() {
     uniform(&[4, 4], "a: t1 = t1-0 t1-1 t1-2 t1-3 · b: t1 t2", "a: t1-0 t1-1 t1-2 t1-3 · b: t2-0 t2-1 t2-2 t2-3");
 }
 
-/// A small generator, so that a seed names a case for ever.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, bound: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0 % bound
-    }
-}
-
 fn random_case(random: &mut Random, alike: bool) -> Case {
     let topics: Vec<i32> = (0..1 + random.below(5)).map(|_| 1 + random.below(9) as i32).collect();
     let some = |random: &mut Random| -> BTreeSet<TopicId> {
@@ -178,7 +167,7 @@ fn check_balance(case: &Case, assigned: &BTreeMap<Arc<str>, Assignment>, seed: u
 #[test]
 fn whatever_the_group_everybody_gets_what_they_want_once() {
     for seed in 1..=600 {
-        let mut random = Random(u64::wrapping_mul(seed, 0x9e37_79b9_7f4a_7c15));
+        let mut random = Random::seeded(seed);
         let alike = random.below(2) == 0;
         let mut case = random_case(&mut random, alike);
         for step in 0..4 {

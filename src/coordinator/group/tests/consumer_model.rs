@@ -5,23 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::super::machine::Settings;
 use super::consumer::topic_id;
 use super::script::Bench;
+use crate::coordinator::testing::Random;
 use crate::types::TopicId;
-
-/// A small generator, so that a seed names a history for ever.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, bound: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0 % bound
-    }
-
-    fn one_of<'a>(&mut self, words: &[&'a str]) -> &'a str {
-        words[self.below(words.len() as u64) as usize]
-    }
-}
 
 const MEMBERS: [&str; 5] = ["a", "b", "c", "d", "e"];
 
@@ -33,7 +18,7 @@ fn nothing_is_owned_twice_and_in_the_end_everything_is() {
 }
 
 fn run(seed: u64, steps: usize) {
-    let mut random = Random(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+    let mut random = Random::seeded(seed);
     let mut bench = Bench::new(Settings::default());
     let mut history = vec!["topics t=5 u=3".to_owned()];
     bench.step(&history[0]);

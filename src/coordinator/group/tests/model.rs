@@ -7,22 +7,7 @@ use super::super::machine::{Settings, Timer};
 use super::super::member::Member;
 use super::super::state::State;
 use super::script::Bench;
-
-/// A small generator, so that a seed names a history for ever.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, bound: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0 % bound
-    }
-
-    fn one_of<'a>(&mut self, words: &[&'a str]) -> &'a str {
-        words[self.below(words.len() as u64) as usize]
-    }
-}
+use crate::coordinator::testing::Random;
 
 #[test]
 fn promises_hold_in_random_histories() {
@@ -32,7 +17,7 @@ fn promises_hold_in_random_histories() {
 }
 
 fn run(seed: u64, steps: usize) {
-    let mut random = Random(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+    let mut random = Random::seeded(seed);
     let max = 2 + random.below(4) as i32;
     let mut bench = Bench::new(Settings { group_max_size: max, ..Settings::default() });
     let mut generation = 0;

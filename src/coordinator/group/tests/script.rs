@@ -16,6 +16,7 @@ use super::super::machine::{Command, GroupMachine, Live, Reply, Settings, Timer}
 use super::super::records::Record;
 use super::super::surroundings::Surroundings;
 use crate::config::{ConfigStore, load};
+use crate::coordinator::testing;
 use crate::metadata::MetadataImage;
 use crate::protocol::StrBytes;
 use crate::protocol::control::TxnMarker;
@@ -45,12 +46,8 @@ pub fn check(script: &str, expected: &str) {
 #[track_caller]
 pub fn check_with(settings: Settings, script: &str, expected: &str) {
     let mut bench = Bench::new(settings);
-    for step in script.split(" · ") {
-        bench.step(step.trim());
-    }
-    let told = bench.told.join(" · ");
-    let expected: Vec<&str> = expected.split(" · ").map(str::trim).collect();
-    assert_eq!(told, expected.join(" · "), "\nscript: {script}\n");
+    testing::steps(script).for_each(|step| bench.step(step));
+    testing::compare(script, &bench.told, expected);
 }
 
 /// Topics as they are in `image`, and configs as they are by default.

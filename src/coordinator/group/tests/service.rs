@@ -1,13 +1,14 @@
 //! The facade over its runtimes.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use super::super::machine::Settings;
 use super::super::records::{GroupKind, Record};
 use super::super::service::{Client, Groups};
 use super::script::{str_bytes, subscription, surroundings};
+use crate::coordinator::testing::Memory;
 use crate::coordinator::{Election, partition_of};
 use crate::protocol::frame::encode_response;
 use crate::protocol::messages::join_group_request::JoinGroupRequestProtocol;
@@ -18,31 +19,12 @@ use crate::protocol::messages::{
     DescribeGroupsResponse, GroupId, HeartbeatRequest, JoinGroupRequest, JoinGroupResponse, LeaveGroupRequest,
     ListGroupsRequest, OffsetCommitRequest, ResponseKind, SyncGroupRequest, TopicName,
 };
-use crate::state_machine::{Journal, JournalError};
-use crate::types::{Clock, ErrorCode, Offset, Uuid};
-
-/// A journal in memory that commits at once.
-#[derive(Default)]
-struct Memory(Mutex<Vec<Record>>);
-
-impl Journal for Memory {
-    type Record = Record;
-
-    fn append(&self, records: &[Record]) -> Result<Offset, JournalError> {
-        let mut kept = self.0.lock().unwrap();
-        kept.extend_from_slice(records);
-        Ok(Offset(kept.len() as i64 - 1))
-    }
-
-    async fn committed(&self, offset: Offset) -> Result<Offset, JournalError> {
-        Ok(offset)
-    }
-}
+use crate::types::{Clock, ErrorCode, Uuid};
 
 struct Bench {
     groups: Arc<Groups>,
     time: Arc<AtomicI64>,
-    journal: Arc<Memory>,
+    journal: Arc<Memory<Record>>,
 }
 
 impl Bench {

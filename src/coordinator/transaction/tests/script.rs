@@ -12,6 +12,7 @@ use super::super::machine::{Command, Live, Reply, Settings, Timer, TransactionMa
 use super::super::records::Record;
 use super::super::state::State;
 use super::super::txn::{Producer, Transaction};
+use crate::coordinator::testing;
 use crate::state_machine::{Deadlines, JournalError, Now, Outcome, StateMachine, Ticket};
 use crate::types::{Millis, ProducerEpoch, ProducerId, TopicPartition};
 
@@ -28,12 +29,8 @@ pub fn check(script: &str, expected: &str) {
 #[track_caller]
 pub fn check_with(settings: Settings, script: &str, expected: &str) {
     let mut bench = Bench::new(settings);
-    for step in script.split(" · ") {
-        bench.step(step.trim());
-    }
-    let told = bench.told.join(" · ");
-    let expected: Vec<&str> = expected.split(" · ").map(str::trim).collect();
-    assert_eq!(told, expected.join(" · "), "\nscript: {script}\n");
+    testing::steps(script).for_each(|step| bench.step(step));
+    testing::compare(script, &bench.told, expected);
 }
 
 /// One machine with everything that a runtime would do for it.

@@ -1,7 +1,7 @@
 //! The facade over its runtimes.
 
+use std::sync::Arc;
 use std::sync::atomic::AtomicI64;
-use std::sync::{Arc, Mutex};
 
 use super::super::calls::{Ended, Init, TxnAdd};
 use super::super::machine::{Settings, Work};
@@ -9,28 +9,10 @@ use super::super::records::Record;
 use super::super::service::{Transactions, Worker};
 use super::super::state::State;
 use super::super::txn::Producer;
+use crate::coordinator::testing::Memory;
 use crate::protocol::StrBytes;
 use crate::protocol::messages::ListTransactionsRequest;
-use crate::state_machine::{Journal, JournalError};
-use crate::types::{Clock, ErrorCode, Offset, ProducerId, TopicPartition};
-
-/// A journal in memory that commits at once.
-#[derive(Default)]
-struct Memory(Mutex<Vec<Record>>);
-
-impl Journal for Memory {
-    type Record = Record;
-
-    fn append(&self, records: &[Record]) -> Result<Offset, JournalError> {
-        let mut kept = self.0.lock().unwrap();
-        kept.extend_from_slice(records);
-        Ok(Offset(kept.len() as i64 - 1))
-    }
-
-    async fn committed(&self, offset: Offset) -> Result<Offset, JournalError> {
-        Ok(offset)
-    }
-}
+use crate::types::{Clock, ErrorCode, ProducerId, TopicPartition};
 
 fn coordinator() -> Transactions {
     let clock = Clock::Manual(Arc::new(AtomicI64::new(1_000_000)));
@@ -39,7 +21,7 @@ fn coordinator() -> Transactions {
     transactions
 }
 
-fn elect(transactions: &Transactions, journal: &Arc<Memory>) -> Worker {
+fn elect(transactions: &Transactions, journal: &Arc<Memory<Record>>) -> Worker {
     transactions.set_partition_count(1);
     let election = transactions.begin(0);
     let mut machine = transactions.machine();
