@@ -35,7 +35,7 @@ use crate::network::{AdminServer, BindError, Health, Server};
 use crate::quorum::Quorum;
 use crate::replication::Partitions;
 use crate::replication::fetch_session::FetchSessions;
-use crate::types::{BrokerId, Clock, ErrorCode, Uuid};
+use crate::types::{BrokerId, Clock, ErrorCode, OFFSETS_TOPIC, TRANSACTIONS_TOPIC, Uuid};
 
 use cleaner::Cleaner;
 pub use cluster::{Cluster, ClusterError, format_if_empty};
@@ -161,6 +161,7 @@ impl Broker {
             clock,
             config,
         });
+        register_coordinators(&node);
         let (placed, to_assign) = mpsc::unbounded_channel();
         let publisher = publisher(&node, &setup.data, placed, server.network().clone(), cleaner.clone());
         tokio::task::spawn_blocking({
@@ -229,6 +230,20 @@ impl Housekeeping {
 fn metrics() -> Arc<Metrics> {
     let apis: Vec<_> = API_TABLE.iter().map(|api| (api.key, api.name)).collect();
     Metrics::new(&apis, |code| ErrorCode::from_code(code).map_or("UNKNOWN_CODE", ErrorCode::name))
+}
+
+/// How many partitions of the coordinators' topics are led, by state.
+fn register_coordinators(node: &Node) {
+    let (groups, transactions) = (node.groups.clone(), node.transactions.clone());
+    let help = "Partitions of a coordinator's topic that this broker leads, by state: failed ones could not be read";
+    node.metrics.register_gauges("coordinator_partitions", help, move || {
+        let counts = [(OFFSETS_TOPIC, groups.counts()), (TRANSACTIONS_TOPIC, transactions.counts())];
+        let states = counts.into_iter().flat_map(|(topic, counts)| {
+            [("loading", counts.loading), ("active", counts.active), ("failed", counts.failed)]
+                .map(|(state, count)| (vec![("topic", topic.to_string()), ("state", state.to_string())], count as f64))
+        });
+        states.collect()
+    });
 }
 
 /// From directories that may be empty to a leading quorum and open logs.

@@ -1,6 +1,7 @@
 //! A partition of an internal topic as the log of a coordinator: read from its start, appended to, and waited for.
 
 use std::os::unix::fs::FileExt;
+use std::sync::Arc;
 
 use tokio::time::{Duration, Instant};
 
@@ -9,7 +10,7 @@ use crate::protocol::batch::{BatchError, BatchRef, split_batches};
 use crate::protocol::compression::Decompressor;
 use crate::protocol::message::RecordError;
 use crate::replication::{CoordinatorAppendError, Partition};
-use crate::state_machine::JournalError;
+use crate::state_machine::{JournalError, Reload};
 use crate::types::Offset;
 
 /// Bytes that a load reads at once; a larger batch is read whole.
@@ -81,6 +82,26 @@ pub fn read_records(
             take(record.key.unwrap_or_default(), record.value).map_err(|error| LoadError::Record(offset, error))?;
         }
         Ok(())
+    })
+}
+
+/// Builds a machine anew by `load`, off the threads that serve, after the partition has lost records.
+pub fn reload<M, L>(partition: &Arc<Partition>, load: L) -> Reload<M>
+where
+    M: Send + 'static,
+    L: Fn() -> Result<M, LoadError> + Clone + Send + 'static,
+{
+    let partition = partition.clone();
+    Box::new(move || {
+        let (partition, load) = (partition.clone(), load.clone());
+        Box::pin(async move {
+            let loaded = tokio::task::spawn_blocking(load).await.map_err(|_| JournalError::Unavailable)?;
+            loaded.map_err(|error| {
+                let log = partition.log();
+                tracing::error!("{} has no coordinator any more: it cannot be read {error}", log.partition());
+                JournalError::Storage(error.to_string())
+            })
+        })
     })
 }
 

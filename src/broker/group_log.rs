@@ -9,7 +9,7 @@ use crate::protocol::batch::{BatchBuilder, BatchRef, NO_SEQUENCE};
 use crate::protocol::compression::{Compression, Decompressor};
 use crate::protocol::control::{EndTxnMarker, TxnMarker};
 use crate::replication::Partition;
-use crate::state_machine::{Journal, JournalError};
+use crate::state_machine::{Journal, JournalError, Reload};
 use crate::types::{Clock, Offset};
 
 /// One partition of `__consumer_offsets`, as a journal.
@@ -88,7 +88,7 @@ pub fn elect(groups: &Arc<Groups>, index: i32, log: GroupLog, blocking: &tokio::
     let election = groups.begin(index);
     let log = Arc::new(log);
     if coordinator_log::is_empty(&log.partition) {
-        groups.elect(election, groups.machine(), log.clone(), Some(reload(groups, log)));
+        groups.elect(election, groups.machine(), log.clone(), Some(reload(groups, &log)));
         return;
     }
     let groups = groups.clone();
@@ -98,7 +98,7 @@ pub fn elect(groups: &Arc<Groups>, index: i32, log: GroupLog, blocking: &tokio::
 fn load_and_elect(groups: &Arc<Groups>, election: Election, log: &Arc<GroupLog>, index: i32) {
     let mut machine = groups.machine();
     match log.load(&mut machine) {
-        Ok(()) => groups.elect(election, machine, log.clone(), Some(reload(groups, log.clone()))),
+        Ok(()) => groups.elect(election, machine, log.clone(), Some(reload(groups, log))),
         Err(error) => {
             tracing::error!("groups of __consumer_offsets-{index} have no coordinator: it cannot be read {error}");
             groups.give_up(election);
@@ -106,18 +106,10 @@ fn load_and_elect(groups: &Arc<Groups>, election: Election, log: &Arc<GroupLog>,
     }
 }
 
-/// Builds the machine anew from what is committed, off the threads that serve.
-fn reload(groups: &Arc<Groups>, log: Arc<GroupLog>) -> crate::state_machine::Reload<GroupMachine> {
-    let groups = groups.clone();
-    Box::new(move || {
-        let (groups, log) = (groups.clone(), log.clone());
-        Box::pin(async move {
-            let loaded = tokio::task::spawn_blocking(move || {
-                let mut machine = groups.machine();
-                log.load(&mut machine).map(|()| machine)
-            });
-            let machine = loaded.await.map_err(|_| JournalError::Unavailable)?;
-            machine.map_err(|error| JournalError::Storage(error.to_string()))
-        })
+fn reload(groups: &Arc<Groups>, log: &Arc<GroupLog>) -> Reload<GroupMachine> {
+    let (groups, again) = (groups.clone(), log.clone());
+    coordinator_log::reload(&log.partition, move || {
+        let mut machine = groups.machine();
+        again.load(&mut machine).map(|()| machine)
     })
 }

@@ -92,20 +92,13 @@ fn coordinate(
     runtime: &tokio::runtime::Handle,
 ) {
     let coordinator_epoch = log.partition.leadership().leader_epoch.0;
-    let worker = log.transactions.elect(election, machine, log.clone(), Some(reload(log.clone())));
+    let worker = log.transactions.elect(election, machine, log.clone(), Some(reload(log)));
     if let Some(worker) = worker {
         runtime.spawn(markers::work(node.clone(), worker, coordinator_epoch));
     }
 }
 
-/// Builds the machine anew from what is committed, off the threads that serve.
-fn reload(log: Arc<TransactionLog>) -> Reload<TransactionMachine> {
-    Box::new(move || {
-        let log = log.clone();
-        Box::pin(async move {
-            let loaded = tokio::task::spawn_blocking(move || log.load());
-            let machine = loaded.await.map_err(|_| JournalError::Unavailable)?;
-            machine.map_err(|error| JournalError::Storage(error.to_string()))
-        })
-    })
+fn reload(log: &Arc<TransactionLog>) -> Reload<TransactionMachine> {
+    let again = log.clone();
+    coordinator_log::reload(&log.partition, move || again.load())
 }

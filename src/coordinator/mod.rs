@@ -6,4 +6,4 @@ mod shards;
 mod testing;
 pub mod transaction;
 
-pub use shards::{Election, Shards, error_of, partition_of};
+pub use shards::{Election, ShardCounts, Shards, error_of, partition_of};

@@ -43,7 +43,27 @@ struct Shard<M: StateMachine> {
 
 enum ShardState<M: StateMachine> {
     Loading,
-    Active { handle: Handle<M>, task: JoinHandle<()> },
+    Active {
+        handle: Handle<M>,
+        task: JoinHandle<()>,
+    },
+    /// It could not be read.
+    Failed,
+}
+
+impl<M: StateMachine> Shard<M> {
+    /// Whether a machine runs over it: it was read, and has not been lost since.
+    fn is_active(&self) -> bool {
+        matches!(&self.state, ShardState::Active { task, .. } if !task.is_finished())
+    }
+}
+
+/// How many of the partitions led are in which state.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct ShardCounts {
+    pub loading: usize,
+    pub active: usize,
+    pub failed: usize,
 }
 
 impl<M: StateMachine> Shards<M> {
@@ -107,11 +127,10 @@ impl<M: StateMachine> Shards<M> {
     /// The load has failed: the partition stays without a coordinator until it is elected again.
     pub fn give_up(&self, election: Election) {
         let mut shards = self.lock();
-        if shards.get(&election.partition).is_some_and(|shard| shard.election == election) {
-            let before = shards.remove(&election.partition);
+        if let Some(shard) = shards.get_mut(&election.partition).filter(|shard| shard.election == election) {
+            shard.state = ShardState::Failed;
             drop(shards);
             self.settled.tell();
-            self.end(before);
         }
     }
 
@@ -166,7 +185,7 @@ impl<M: StateMachine> Shards<M> {
             let shards = self.lock();
             match shards.values().any(|shard| matches!(shard.state, ShardState::Loading)) {
                 true => Err(ErrorCode::CoordinatorLoadInProgress),
-                false => Ok(shards.keys().copied().collect()),
+                false => Ok(shards.iter().filter(|(_, shard)| shard.is_active()).map(|(index, _)| *index).collect()),
             }
         })
         .await
@@ -177,14 +196,27 @@ impl<M: StateMachine> Shards<M> {
         let shards = self.lock();
         let active = shards.iter().filter_map(|(partition, shard)| match &shard.state {
             ShardState::Active { handle, .. } => Some((*partition, handle.clone())),
-            ShardState::Loading => None,
+            ShardState::Loading | ShardState::Failed => None,
         });
         active.collect()
     }
 
+    /// The partitions led, counted by state.
+    pub fn counts(&self) -> ShardCounts {
+        let mut counts = ShardCounts::default();
+        for shard in self.lock().values() {
+            match shard.state {
+                ShardState::Loading => counts.loading += 1,
+                _ if shard.is_active() => counts.active += 1,
+                _ => counts.failed += 1,
+            }
+        }
+        counts
+    }
+
     fn handle_of(&self, partition: i32) -> Result<Handle<M>, ErrorCode> {
         match self.lock().get(&partition).map(|shard| &shard.state) {
-            None => Err(ErrorCode::NotCoordinator),
+            None | Some(ShardState::Failed) => Err(ErrorCode::NotCoordinator),
             Some(ShardState::Loading) => Err(ErrorCode::CoordinatorLoadInProgress),
             Some(ShardState::Active { handle, .. }) => Ok(handle.clone()),
         }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::coordinator::{Election, Shards};
+use crate::coordinator::{Election, ShardCounts, Shards};
 use crate::protocol::StrBytes;
 use crate::state_machine::{Journal, Reload};
 use crate::types::{Clock, ErrorCode, Millis, Offset, TopicId, Uuid};
@@ -85,6 +85,11 @@ impl Groups {
     /// This broker does not lead the partition any more. Open requests are answered with NOT_COORDINATOR.
     pub fn resign(&self, partition: i32) {
         self.shards.resign(partition);
+    }
+
+    /// The partitions led, counted by state.
+    pub fn counts(&self) -> ShardCounts {
+        self.shards.counts()
     }
 
     /// Ends all coordination: what is queued is decided and committed, what is parked is sent away.

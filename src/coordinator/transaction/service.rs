@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use crate::coordinator::{Election, Shards};
+use crate::coordinator::{Election, ShardCounts, Shards};
 use crate::state_machine::{Changes, Handle, Journal, Reload, SubmitError};
 use crate::types::{Clock, Millis, ProducerId};
 
@@ -90,6 +90,11 @@ impl Transactions {
     /// This broker does not lead the partition any more. Open requests are answered with NOT_COORDINATOR.
     pub fn resign(&self, partition: i32) {
         self.shards.resign(partition);
+    }
+
+    /// The partitions led, counted by state.
+    pub fn counts(&self) -> ShardCounts {
+        self.shards.counts()
     }
 
     /// Ends all coordination; what is prepared is finished after the next start.

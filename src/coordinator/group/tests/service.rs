@@ -9,7 +9,7 @@ use super::super::records::{GroupKind, Record};
 use super::super::service::{Client, Groups};
 use super::script::{str_bytes, subscription, surroundings};
 use crate::coordinator::testing::Memory;
-use crate::coordinator::{Election, partition_of};
+use crate::coordinator::{ShardCounts, partition_of};
 use crate::protocol::frame::encode_response;
 use crate::protocol::messages::join_group_request::JoinGroupRequestProtocol;
 use crate::protocol::messages::leave_group_request::MemberIdentity;
@@ -261,14 +261,20 @@ async fn a_request_that_comes_during_the_load_is_served_after_it() {
     assert!(!commit.is_finished() && !list.is_finished());
     bench.groups.elect(election, bench.groups.machine(), bench.journal.clone(), None);
     assert_eq!((commit.await.unwrap(), list.await.unwrap().error_code), (ErrorCode::None, 0));
-    let ends: [fn(&Groups, Election); 2] = [Groups::give_up, |groups, _| groups.resign(0)];
-    for end in ends {
+    for failed in [1, 0] {
         let election = bench.groups.begin(0);
         let groups = bench.groups.clone();
         let commit = tokio::spawn(async move { commit_code(&groups, "g").await });
         settle().await;
-        end(&bench.groups, election);
+        assert_eq!(bench.groups.counts(), ShardCounts { loading: 1, ..ShardCounts::default() });
+        match failed {
+            0 => bench.groups.resign(0),
+            _ => bench.groups.give_up(election),
+        }
         assert_eq!(commit.await.unwrap(), ErrorCode::NotCoordinator);
+        assert_eq!(bench.groups.counts(), ShardCounts { failed, ..ShardCounts::default() });
+        let listed = bench.groups.list(&ListGroupsRequest::default()).await;
+        assert_eq!(listed.error_code, 0, "one partition without a coordinator fails no list");
     }
 }
 
