@@ -83,13 +83,13 @@ class Broker:
         self.kind = kind
         self.choose_ports()
 
-    def start(self, patience=120.0) -> float:
-        """Starts it; answers the seconds from process start to the first Metadata answer."""
+    def start(self, patience=120.0, answered=wire.await_answer) -> float:
+        """Starts it; answers the seconds from process start to the first Metadata answer, or to what else is waited for."""
         attempts = 3 if not (self.data / "meta.properties").exists() else 1
         for attempt in range(attempts):
             self._spawn()
             try:
-                return wire.await_answer(self.port, lambda: self.process.poll() is None, patience)
+                return answered(self.port, lambda: self.process.poll() is None, patience)
             except Failed as failure:
                 self.kill()
                 text = self.log_file.read_text(errors="replace") if self.log_file.exists() else ""

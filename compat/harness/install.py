@@ -144,6 +144,16 @@ def go() -> None:
             _patiently(["go", "build", "-o", f"{WORK / 'go'}/", "./franz-go", "./sarama", "./kafka-go"], cwd=folder, timeout=600)
 
 
+def load() -> None:
+    """The load generator for coordinators."""
+    if shutil.which("go") is None:
+        raise Failed("no Go toolchain (https://go.dev/dl)")
+    folder = COMPAT / "perf" / "load"
+    with _Recipe("load", sorted(folder.iterdir())) as fresh:
+        if not fresh:
+            _patiently(["go", "build", "-o", WORK / "load" / "load", "."], cwd=folder, timeout=300)
+
+
 def rust() -> None:
     """The Rust clients: one crate, a program each; librdkafka is compiled with it."""
     for name, package in (("cc", "gcc"), ("make", "make"), ("c++", "g++")):
@@ -194,6 +204,7 @@ PARTS = {
     "kafka-python": kafka_python,
     "aiokafka": aiokafka,
     "go": go,
+    "load": load,
     "rust": rust,
     "kafkajs": kafkajs,
     **{name: partial(shipper, name) for name in SHIPPERS},

@@ -1,4 +1,4 @@
-"""The two requests the runner sends by itself: is the broker answering, and where does each partition end?
+"""The requests the runner sends by itself: is the broker answering, where does each partition end, and what did a group commit?
 
 Everything else goes through real clients; these avoid starting one just to wait.
 """
@@ -8,7 +8,7 @@ import time
 
 from .shell import Failed
 
-METADATA, LIST_OFFSETS = 3, 2
+METADATA, LIST_OFFSETS, OFFSET_FETCH = 3, 2, 9
 EARLIEST, LATEST = -2, -1
 # UNKNOWN_TOPIC_OR_PARTITION, LEADER_NOT_AVAILABLE, NOT_LEADER_OR_FOLLOWER, OFFSET_NOT_AVAILABLE
 RETRIABLE = {3, 5, 6, 78}
@@ -106,19 +106,40 @@ def offsets(port: int, topic: str, partitions: int, at: int = LATEST) -> list[in
         time.sleep(0.05)
 
 
+def committed(port: int, group: str, topic: str, partition: int) -> int | None:
+    """What a group has committed, if the coordinator tells (OffsetFetch version 5)."""
+    body = _string(group) + struct.pack(">i", 1) + _string(topic) + struct.pack(">ii", 1, partition)
+    answer = call(port, OFFSET_FETCH, 5, body)
+    answer.take("ii"), answer.string(), answer.take("i")
+    _, offset, _ = answer.take("iqi")
+    answer.string()
+    refused = answer.take("h") or answer.take("h")
+    return None if refused else offset
+
+
 def await_answer(port: int, alive, patience: float) -> float:
     """Seconds until the first Metadata answer that names a broker."""
+    return _await(lambda: metadata(port, [], timeout=2.0)[0] > 0, "Metadata answer", alive, patience)
+
+
+def await_committed(port: int, group: str, topic: str, partition: int, offset: int, alive, patience: float) -> float:
+    """Seconds until an OffsetFetch answers that offset."""
+    answered = lambda: committed(port, group, topic, partition) == offset  # noqa: E731
+    return _await(answered, f"committed offset of {group}", alive, patience)
+
+
+def _await(answered, what: str, alive, patience: float) -> float:
     start = time.monotonic()
     while time.monotonic() - start < patience:
         try:
-            if metadata(port, [], timeout=2.0)[0] > 0:
+            if answered():
                 return time.monotonic() - start
         except (OSError, struct.error):
             pass
         if not alive():
             raise Failed("the broker ended while starting")
         time.sleep(0.002)
-    raise Failed(f"no Metadata answer within {patience:.0f} s")
+    raise Failed(f"no {what} within {patience:.0f} s")
 
 
 def await_topics(port: int, topics: dict[str, int], patience=60.0) -> float:

@@ -6,15 +6,14 @@
 A benchmark, not a test: it prints medians and ratios and ends with 0 unless something did not run.
 """
 import argparse
-import json
 import re
-import statistics
 import sys
 import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from beside import KINDS, head, line, median, rounds, write  # noqa: E402
 from harness import clients, install, wire  # noqa: E402
 from harness.broker import Broker  # noqa: E402
 from harness.shell import COMPAT, WORK, Failed, end_all, run  # noqa: E402
@@ -37,20 +36,14 @@ def main() -> int:
     parser.add_argument("--records", type=int, default=2_000_000, help="records of 1 KB for each produce and consume")
     parser.add_argument("--requests", type=int, default=50_000, help="requests of one record")
     parser.add_argument("--json", type=Path, default=WORK / "perf.json", help="where the figures go as well")
-    parser.add_argument("--only", choices=["ottla", "jvm"], help="one broker, for a quick look")
+    parser.add_argument("--only", choices=KINDS, help="one broker, for a quick look")
     options = parser.parse_args()
-    kinds = [options.only] if options.only else ["ottla", "jvm"]
+    kinds = [options.only] if options.only else KINDS
     try:
         prepare(kinds)
-        rounds: dict[str, list[dict]] = {kind: [] for kind in kinds}
-        for number in range(options.rounds):
-            # Who goes first changes with every round.
-            for kind in kinds if number % 2 == 0 else reversed(kinds):
-                print(f"  … round {number + 1} of {options.rounds}: {kind}", file=sys.stderr, flush=True)
-                rounds[kind].append(measure(kind, options.records, options.requests))
-        medians = {kind: median(found) for kind, found in rounds.items()}
-        options.json.parent.mkdir(parents=True, exist_ok=True)
-        options.json.write_text(json.dumps({"records": options.records, "requests": options.requests, "rounds": rounds, "medians": medians}, indent=2) + "\n")
+        found = rounds(kinds, options.rounds, lambda kind: measure(kind, options.records, options.requests))
+        medians = {kind: median(each) for kind, each in found.items()}
+        write(options.json, {"records": options.records, "requests": options.requests, "rounds": found, "medians": medians})
         show(medians, options)
         return 0
     except Failed as failure:
@@ -127,21 +120,10 @@ def rdperf(verb: str, broker: Broker, topic: str, *arguments) -> float:
     return float(run([WORK / "rdperf", verb, broker.bootstrap, topic, *arguments], timeout=900).stdout)
 
 
-def median(found: list[dict]) -> dict:
-    """The median of each figure over the rounds."""
-    middle = {}
-    for key, value in found[0].items():
-        if isinstance(value, dict):
-            middle[key] = {part: statistics.median(one[key][part] for one in found) for part in value}
-        else:
-            middle[key] = statistics.median(one[key] for one in found)
-    return middle
-
-
 def show(medians: dict, options) -> None:
     ours, theirs = medians.get("ottla"), medians.get("jvm")
     print(f"\nMedians of {options.rounds}: {options.records:,} records of {RECORD_BYTES} bytes over {PARTITIONS} partitions, acks=all; {options.requests:,} single requests\n")
-    print(f"{'':<38}{'ottla':>12}{'kafka':>12}{'ratio':>8}   limit")
+    head()
     for row in RATES:
         line(row + " /s", pick(ours, row, "rate"), pick(theirs, row, "rate"), ratio_floor=1.0)
         line("  broker CPU s", pick(ours, row, "cpu"), pick(theirs, row, "cpu"), ratio_ceiling=0.5)
@@ -156,28 +138,6 @@ def show(medians: dict, options) -> None:
 
 def pick(figures: dict | None, row: str, part: str) -> float | None:
     return figures[row][part] if figures else None
-
-
-def line(row: str, ours: float | None, theirs: float | None, ratio_floor=None, ratio_ceiling=None, ceiling=None) -> None:
-    """One row; the verdict is about the ratio, or about our own figure where the limit is absolute."""
-    ratio = ours / theirs if ours is not None and theirs else None
-    limit, met = "", None
-    if ratio_floor is not None:
-        limit, met = f"ratio ≥ {ratio_floor:g}", ratio is not None and ratio >= ratio_floor
-    elif ratio_ceiling is not None:
-        limit, met = f"ratio ≤ {ratio_ceiling:g}", ratio is not None and ratio <= ratio_ceiling
-    elif ceiling is not None:
-        limit, met = f"≤ {ceiling:g}", ours is not None and ours <= ceiling
-    unknown = ours is None or (ceiling is None and ratio is None)
-    verdict = "" if met is None or unknown else "met" if met else "NOT MET"
-    shown = "" if ratio is None else f"{ratio:.2f}"
-    print(f"{row:<38}{number(ours):>12}{number(theirs):>12}{shown:>8}   {limit:<12} {verdict}".rstrip())
-
-
-def number(value: float | None) -> str:
-    if value is None:
-        return "-"
-    return f"{value:,.0f}" if value >= 1000 else f"{value:.1f}" if value >= 10 else f"{value:.3f}"
 
 
 if __name__ == "__main__":
