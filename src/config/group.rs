@@ -48,13 +48,13 @@ declare! {
         "Heartbeat interval given to the members of the consumer group.";
     consumer_session_timeout_ms: i32 = "consumer.session.timeout.ms", Int, Is("45000"), AtLeast(1), Some("group.consumer.session.timeout.ms"), Obeyed,
         "Session timeout given to the members of the consumer group.";
-    share_assignment_interval_ms: i32 = "share.assignment.interval.ms", Int, Is("1000"), AtLeast(0), Some("group.share.assignment.interval.ms"), WithoutEffect(SHARE),
+    share_assignment_interval_ms: i32 = "share.assignment.interval.ms", Int, Is("1000"), AtLeast(0), Some("group.share.assignment.interval.ms"), Obeyed,
         "Least time between two computed assignments of the share group.";
     share_auto_offset_reset: String = "share.auto.offset.reset", String, Is("latest"), AutoOffsetReset, None, WithoutEffect(SHARE),
         "Where a share group begins: latest, earliest, or by_duration:<ISO 8601 duration>.";
     share_delivery_count_limit: i32 = "share.delivery.count.limit", Int, Is("5"), AtLeast(2), Some("group.share.delivery.count.limit"), WithoutEffect(SHARE),
         "How often a record is delivered to the share group before it is given up.";
-    share_heartbeat_interval_ms: i32 = "share.heartbeat.interval.ms", Int, Is("5000"), AtLeast(1), Some("group.share.heartbeat.interval.ms"), WithoutEffect(SHARE),
+    share_heartbeat_interval_ms: i32 = "share.heartbeat.interval.ms", Int, Is("5000"), AtLeast(1), Some("group.share.heartbeat.interval.ms"), Obeyed,
         "Heartbeat interval given to the members of the share group.";
     share_isolation_level: IsolationLevel = "share.isolation.level", String, Is("read_uncommitted"), OneOf(&["read_committed", "read_uncommitted"]), None, WithoutEffect(SHARE),
         "Whether the share group reads uncommitted records.";
@@ -64,7 +64,7 @@ declare! {
         "How long a consumer holds a record before it is delivered again.";
     share_renew_acknowledge_enable: bool = "share.renew.acknowledge.enable", Boolean, Is("true"), Any, None, WithoutEffect(SHARE),
         "Whether members may renew their record locks.";
-    share_session_timeout_ms: i32 = "share.session.timeout.ms", Int, Is("45000"), AtLeast(1), Some("group.share.session.timeout.ms"), WithoutEffect(SHARE),
+    share_session_timeout_ms: i32 = "share.session.timeout.ms", Int, Is("45000"), AtLeast(1), Some("group.share.session.timeout.ms"), Obeyed,
         "Session timeout given to the members of the share group.";
     streams_assignment_interval_ms: i32 = "streams.assignment.interval.ms", Int, Is("1000"), AtLeast(0), Some("group.streams.assignment.interval.ms"), WithoutEffect(STREAMS),
         "Least time between two computed assignments of the streams group.";

@@ -18,7 +18,12 @@ pub(super) const INTERNAL_KEYS: &[ConfigKey] = &[
         Is("600000"),
         "patterns are looked at again after ten minutes",
     ),
-    row("group.share.initialize.retry.interval.ms", Type::Int, Is("30000"), SHARE),
+    row(
+        "group.share.initialize.retry.interval.ms",
+        Type::Int,
+        Is("30000"),
+        "the share coordinator is asked again after thirty seconds",
+    ),
     row(
         "group.share.persister.class.name",
         Type::String,

@@ -13,6 +13,8 @@ pub const CONSUMER_ASSIGNORS: [&str; 4] = [
     "org.apache.kafka.coordinator.group.assignor.RangeAssignor",
 ];
 
+const SHARE_ASSIGNORS: [&str; 2] = ["simple", "org.apache.kafka.coordinator.group.assignor.SimpleAssignor"];
+
 /// Checks all rules; the first one broken is the answer.
 pub(super) fn check(values: &Values, texts: &Texts, derived: &Derived) -> Result<(), InvalidValue> {
     logs(values, derived)?;
@@ -221,6 +223,10 @@ fn groups(values: &Values) -> Result<(), InvalidValue> {
             format!("{assignor} is none of uniform and range, which are built in; Java classes cannot be loaded")
         })?;
     }
+    let assignors: Vec<String> = values.get("group.share.assignors");
+    demand(matches!(&*assignors, [only] if SHARE_ASSIGNORS.contains(&only.as_str())), "group.share.assignors", || {
+        "only simple is built in, and share groups have one assignor; Java classes cannot be loaded".to_owned()
+    })?;
     for kind in ["consumer", "share", "streams"] {
         for setting in ["heartbeat.interval.ms", "session.timeout.ms", "assignment.interval.ms"] {
             let key = |part: &str| format!("group.{kind}.{part}{setting}");

@@ -6,7 +6,7 @@ use std::path::Path;
 use crate::config::{BROKER_KEYS, ConfigKey, GROUP_KEYS, Status, TOPIC_KEYS, TopicConfig};
 
 /// Where the values of keys go that have no field of their own name.
-const FIELDS: [(&str, &str); 22] = [
+const FIELDS: &[(&str, &str)] = &[
     // The other name of node.id.
     ("broker.id", "node_id"),
     // Resolves the values of other keys.
@@ -18,6 +18,14 @@ const FIELDS: [(&str, &str); 22] = [
     ("group.consumer.min.assignment.interval.ms", "consumer_assignment_interval_ms"),
     ("group.consumer.min.heartbeat.interval.ms", "consumer_heartbeat_interval_ms"),
     ("group.consumer.min.session.timeout.ms", "consumer_session_timeout_ms"),
+    ("group.share.max.assignment.interval.ms", "share_assignment_interval_ms"),
+    ("group.share.max.heartbeat.interval.ms", "share_heartbeat_interval_ms"),
+    ("group.share.max.session.timeout.ms", "share_session_timeout_ms"),
+    ("group.share.min.assignment.interval.ms", "share_assignment_interval_ms"),
+    ("group.share.min.heartbeat.interval.ms", "share_heartbeat_interval_ms"),
+    ("group.share.min.session.timeout.ms", "share_session_timeout_ms"),
+    // There is only one.
+    ("group.share.assignors", "simple"),
     // With these, the quorum is not a fixed one.
     ("controller.quorum.bootstrap.servers", "controller_quorum_voters"),
     ("controller.listener.names", "advertised_controller_listeners"),

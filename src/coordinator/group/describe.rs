@@ -10,6 +10,7 @@ use super::classic::Group;
 use super::consumer::{CONSUMER, ConsumerGroup};
 use super::machine::{GroupMachine, Live, text};
 use super::member::Member;
+use super::share::{SHARE, ShareGroup};
 use super::state::State;
 
 /// From this version on an unknown group is an error and not merely dead.
@@ -21,7 +22,7 @@ impl GroupMachine {
         let each = groups.iter().map(|id| match live.groups.get(id.as_str()) {
             Some(group) => described(group),
             None => {
-                let is_other = self.newer.contains_key(id.as_str()) || self.consumers.contains_key(id.as_str());
+                let is_other = self.is_newer(id.as_str()) || self.consumers.contains_key(id.as_str());
                 unknown(id, version, is_other)
             }
         });
@@ -42,7 +43,8 @@ impl GroupMachine {
                 .with_group_type(StrBytes::from_static_str(CLASSIC))
         });
         let consumer = self.consumers.values().filter(|group| wanted(group.state().name(), CONSUMER));
-        classic.chain(consumer.map(ConsumerGroup::listed)).collect()
+        let share = self.shares.values().filter(|group| wanted(group.state().name(), SHARE));
+        classic.chain(consumer.map(ConsumerGroup::listed)).chain(share.map(ShareGroup::listed)).collect()
     }
 }
 

@@ -13,6 +13,7 @@ use super::classic::Group;
 use super::consumer::ConsumerGroup;
 use super::machine::{GroupMachine, Live, Reply, Timer, Turn, own};
 use super::records::{CommittedOffset, Record};
+use super::share::StatePartitions;
 use super::state::State;
 
 /// Tombstones written at a time, so that they fit into a batch; the rest follows at once.
@@ -112,6 +113,7 @@ impl GroupMachine {
                 }
             }
         }
+        more |= self.forget_share_topics(turn, deleted, TOMBSTONES_AT_A_TIME);
         turn.outcome.answer(ticket, Reply::TopicsDeleted { more });
     }
 
@@ -131,6 +133,15 @@ impl GroupMachine {
     fn delete_group(&self, live: &Live, turn: &mut Turn, id: &Arc<str>) -> Result<(), ErrorCode> {
         if self.newer.contains_key(id) {
             return Err(ErrorCode::NonEmptyGroup);
+        }
+        if let Some(group) = self.shares.get(id) {
+            // Its share state is deleted before it is.
+            let has_state = group.partitions.as_ref().is_some_and(StatePartitions::may_have_state);
+            if has_state || !group.members.is_empty() {
+                return Err(ErrorCode::NonEmptyGroup);
+            }
+            turn.outcome.records.extend(group.tombstones());
+            return Ok(());
         }
         let mut end = vec![Record::Group { group: id.clone(), snapshot: None }];
         match (self.consumers.get(id), live.groups.get(id).map(|group| group.state)) {

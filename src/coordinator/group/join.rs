@@ -64,7 +64,7 @@ impl GroupMachine {
     pub(super) fn join(&self, live: &mut Live, turn: &mut Turn, ticket: Ticket, join: JoinCommand) {
         let id = own(&join.request.group_id);
         let member_id = join.request.member_id.as_str();
-        if self.newer.contains_key(&id) {
+        if self.is_newer(&id) {
             return turn.answer_join_error(ticket, "", ErrorCode::InconsistentGroupProtocol);
         }
         let emptied = match self.consumers.get(&id) {

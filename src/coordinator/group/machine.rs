@@ -23,6 +23,7 @@ use super::classic::Group;
 use super::consumer::{Change, ConsumerBeat, ConsumerGroup, ConsumerLive, MigrationPolicy};
 use super::join::JoinCommand;
 use super::records::{CommittedOffset, GroupKind, GroupSnapshot, Record};
+use super::share::{ShareChange, ShareCommand, ShareGroup, ShareLive, ShareReply};
 use super::surroundings::Surroundings;
 use super::transactions::OpenTransactions;
 use super::undo::Undo;
@@ -38,6 +39,7 @@ pub struct Settings {
     pub group_consumer_assignors: Vec<Assignor>,
     pub group_consumer_max_size: i32,
     pub group_consumer_migration_policy: MigrationPolicy,
+    pub group_share_max_size: i32,
     pub offset_metadata_max_bytes: i32,
     pub offsets_retention_minutes: i32,
     pub offsets_retention_check_interval_ms: i64,
@@ -54,6 +56,7 @@ impl Default for Settings {
             group_consumer_assignors: vec![Assignor::Uniform, Assignor::Range],
             group_consumer_max_size: i32::MAX,
             group_consumer_migration_policy: MigrationPolicy::Bidirectional,
+            group_share_max_size: 200,
             offset_metadata_max_bytes: 4_096,
             offsets_retention_minutes: 10_080,
             offsets_retention_check_interval_ms: 600_000,
@@ -73,6 +76,7 @@ impl From<&BrokerConfig> for Settings {
             group_consumer_max_size: config.group_consumer_max_size,
             group_consumer_migration_policy: MigrationPolicy::named(&config.group_consumer_migration_policy)
                 .unwrap_or(MigrationPolicy::Bidirectional),
+            group_share_max_size: config.group_share_max_size,
             offset_metadata_max_bytes: config.offset_metadata_max_bytes,
             offsets_retention_minutes: config.offsets_retention_minutes,
             offsets_retention_check_interval_ms: config.offsets_retention_check_interval_ms,
@@ -110,6 +114,7 @@ pub enum Command {
     Describe { groups: Vec<StrBytes>, version: i16 },
     List { states: Vec<StrBytes>, types: Vec<StrBytes> },
     TopicsDeleted(Vec<(Arc<str>, TopicId)>),
+    Share(ShareCommand),
 }
 
 /// The answer to the command of the same name.
@@ -133,6 +138,7 @@ pub enum Reply {
     TopicsDeleted {
         more: bool,
     },
+    Share(ShareReply),
 }
 
 /// What the coordinator waits for.
@@ -167,7 +173,8 @@ pub struct GroupMachine {
     pub(super) open: OpenTransactions,
     pub(super) snapshots: BTreeMap<Arc<str>, GroupSnapshot>,
     pub(super) consumers: BTreeMap<Arc<str>, ConsumerGroup>,
-    /// Groups of the newest kinds, which are neither coordinated nor touched.
+    pub(super) shares: BTreeMap<Arc<str>, ShareGroup>,
+    /// Groups of the newest kind, which are neither coordinated nor touched.
     pub(super) newer: BTreeMap<Arc<str>, GroupKind>,
 }
 
@@ -178,6 +185,8 @@ pub struct Live {
     pub groups: BTreeMap<Arc<str>, Group>,
     /// What goes with the consumer groups.
     pub consumers: BTreeMap<Arc<str>, ConsumerLive>,
+    /// What goes with the share groups.
+    pub shares: BTreeMap<Arc<str>, ShareLive>,
     /// How to take back the live half of the latest decision.
     pub undo: Option<Undo>,
     /// Where the next stretch of the search for expired offsets begins.
@@ -194,6 +203,7 @@ impl GroupMachine {
             open: OpenTransactions::default(),
             snapshots: BTreeMap::new(),
             consumers: BTreeMap::new(),
+            shares: BTreeMap::new(),
             newer: BTreeMap::new(),
         }
     }
@@ -226,6 +236,7 @@ impl GroupMachine {
                 self.snapshots.remove(group);
             }
             Record::Consumer { group, change } => self.load_change(group, change),
+            Record::Share { group, change } => self.load_share_change(group, change),
             Record::Newer { group, kind, exists: Some(true) } => {
                 self.newer.insert(group.clone(), *kind);
             }
@@ -246,6 +257,22 @@ impl GroupMachine {
                 self.consumers.entry(group.clone()).or_insert_with(new).apply(change);
             }
         }
+    }
+
+    fn load_share_change(&mut self, group: &Arc<str>, change: &ShareChange) {
+        match change {
+            ShareChange::Epoch(None) => drop(self.shares.remove(group)),
+            change if change.is_end() && !self.shares.contains_key(group) => {}
+            change => {
+                let new = || ShareGroup::new(group.clone());
+                self.shares.entry(group.clone()).or_insert_with(new).apply(change);
+            }
+        }
+    }
+
+    /// Whether the group is neither a classic nor a consumer group.
+    pub(super) fn is_newer(&self, group: &str) -> bool {
+        self.shares.contains_key(group) || self.newer.contains_key(group)
     }
 
     /// The committed offset of a group in a partition.
@@ -281,7 +308,7 @@ impl StateMachine for GroupMachine {
         for (id, snapshot) in &self.snapshots {
             live.groups.insert(id.clone(), Group::from_snapshot(id.clone(), snapshot, now.wall));
         }
-        let is_simple = |id: &&Arc<str>| !self.newer.contains_key(*id) && !self.consumers.contains_key(*id);
+        let is_simple = |id: &&Arc<str>| !self.is_newer(id) && !self.consumers.contains_key(*id);
         for id in self.offsets.keys().chain(self.open.groups()).filter(is_simple) {
             live.groups.entry(id.clone()).or_insert_with(|| Group::empty(id.clone(), now.wall));
         }
@@ -293,6 +320,7 @@ impl StateMachine for GroupMachine {
             }
         }
         self.renew_members(&mut turn);
+        self.renew_share_sessions(&mut turn);
         turn.set(Timer::Expiry, now.monotonic + Millis(self.settings.offsets_retention_check_interval_ms));
         turn.outcome
     }
@@ -327,6 +355,7 @@ impl StateMachine for GroupMachine {
                 turn.outcome.answer(ticket, Reply::List(self.list(live, &states, &types)));
             }
             Command::TopicsDeleted(topics) => self.topics_deleted(&mut turn, ticket, &topics),
+            Command::Share(command) => self.decide_share(live, &mut turn, ticket, command),
         }
         turn.outcome
     }
@@ -335,6 +364,9 @@ impl StateMachine for GroupMachine {
         live.undo = None;
         let mut turn = self.turn(now);
         match timer {
+            Timer::Session(group, member) if self.shares.contains_key(&group) => {
+                self.share_session_expired(live, &mut turn, Timer::Session(group, member));
+            }
             Timer::Session(group, member) if !self.consumers.contains_key(&group) => {
                 if let Some(group) = live.groups.get_mut(&group) {
                     turn.session_expired(group, &member);
@@ -364,12 +396,13 @@ impl StateMachine for GroupMachine {
         match record {
             Record::Group { group, snapshot: None } => drop(live.groups.remove(group)),
             Record::Consumer { group, change: Change::Epoch(None) } => drop(live.consumers.remove(group)),
+            Record::Share { group, change: ShareChange::Epoch(None) } => drop(live.shares.remove(group)),
             // A group of only offsets needs no record of its own.
             Record::TxnOffset { group, committed, .. } if !self.consumers.contains_key(group) => {
                 let empty = || Group::empty(group.clone(), committed.committed_at);
                 live.groups.entry(group.clone()).or_insert_with(empty);
             }
-            Record::Group { .. } | Record::Consumer { .. } | Record::Offset { .. } => {}
+            Record::Group { .. } | Record::Consumer { .. } | Record::Share { .. } | Record::Offset { .. } => {}
             Record::TxnOffset { .. } | Record::EndTxn(_) | Record::Newer { .. } => {}
         }
     }

@@ -5,10 +5,11 @@
 //! [`Runtime`](crate::state_machine::Runtime) over that partition as its journal. [`Groups`] finds the partition and
 //! speaks Kafka's messages.
 //!
-//! There are groups of two kinds. Of a *classic* group the log keeps the last complete generation: everything between two
+//! There are groups of three kinds. Of a *classic* group the log keeps the last complete generation: everything between two
 //! generations (who has joined, who is parked, whose session ends when) is live state and is rebuilt by the members
 //! after a failover. A rebalance reads: `join` → `rebalance` (join phase) → `sync` → `rebalance` (assignments delivered).
-//! A *consumer* group ([`consumer`], KIP-848) is hard state as a whole. Offsets are the same for both.
+//! A *consumer* group ([`consumer`], KIP-848) is hard state as a whole. Offsets are the same for both. A *share* group
+//! ([`share`], KIP-932) has none here.
 
 mod assignor;
 mod calls;
@@ -27,6 +28,8 @@ mod rebalance;
 mod records;
 mod regex;
 mod service;
+mod share;
+mod share_calls;
 mod state;
 mod subscription;
 mod surroundings;
@@ -39,5 +42,6 @@ mod undo;
 pub use machine::{GroupMachine, Settings};
 pub use records::{CommittedOffset, GroupKind, GroupSnapshot, MemberSnapshot, Record, TxnProducer};
 pub use service::{Client, Groups};
+pub use share::{StateInit, StateOf};
 pub use state::State;
 pub use surroundings::Surroundings;

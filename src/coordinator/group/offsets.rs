@@ -70,6 +70,9 @@ impl GroupMachine {
         request: &OffsetCommitRequest,
         version: i16,
     ) -> Result<(), ErrorCode> {
+        if self.shares.contains_key(request.group_id.as_str()) {
+            return Err(ErrorCode::GroupIdNotFound);
+        }
         if self.newer.contains_key(request.group_id.as_str()) {
             return Err(ErrorCode::UnknownMemberId);
         }
@@ -194,7 +197,7 @@ impl GroupMachine {
     }
 
     fn all_offsets(&self, live: &Live, group: &str, stable: bool) -> Vec<OffsetFetchResponseTopics> {
-        let is_other = self.newer.contains_key(group) || self.consumers.contains_key(group);
+        let is_other = self.is_newer(group) || self.consumers.contains_key(group);
         let known = live.groups.contains_key(group) || is_other;
         let Some(topics) = self.offsets.get(group).filter(|_| known) else { return Vec::new() };
         let each = topics.iter().map(|(topic, partitions)| {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::consumer::Change;
+use super::share::ShareChange;
 use crate::log::producer_state::VerificationGuard;
 use crate::protocol::control::TxnMarker;
 use crate::protocol::internal::{
@@ -19,7 +20,8 @@ use crate::types::{LeaderEpoch, Millis, Offset, ProducerEpoch, ProducerId, Topic
 const OFFSET_COMMIT_VERSION: i16 = 4;
 const OFFSET_COMMIT_VERSION_WITH_EXPIRY: i16 = 1;
 const GROUP_METADATA_VERSION: i16 = 3;
-const CONSUMER_GROUP_VERSION: i16 = 0;
+/// Of consumer and share groups.
+const NEWER_GROUP_VERSION: i16 = 0;
 /// Kafka's "absent" in timestamps and epochs.
 const ABSENT: i64 = -1;
 
@@ -36,14 +38,15 @@ pub enum Record {
     Group { group: Arc<str>, snapshot: Option<GroupSnapshot> },
     /// A consumer group.
     Consumer { group: Arc<str>, change: Change },
-    /// A record of one of the newest kinds of groups, which are not coordinated here.
+    /// A share group.
+    Share { group: Arc<str>, change: ShareChange },
+    /// A record of the newest kind of groups, which are not coordinated here.
     Newer { group: Arc<str>, kind: GroupKind, exists: Option<bool> },
 }
 
-/// The kinds of groups that a log may hold beside classic and consumer groups.
+/// The kinds of groups that a log may hold and that are not coordinated here.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum GroupKind {
-    Share,
     Streams,
 }
 
@@ -51,7 +54,6 @@ impl GroupKind {
     /// The name on the wire.
     pub fn name(self) -> &'static str {
         match self {
-            GroupKind::Share => "share",
             GroupKind::Streams => "streams",
         }
     }
@@ -132,7 +134,8 @@ impl Record {
                 let error = WireError::Malformed { field, at: 0, reason: "is a batch of its own" };
                 return Err(RecordError::Malformed { name: "group record", error });
             }
-            Record::Consumer { group, change } => (change.to_record(group), CONSUMER_GROUP_VERSION),
+            Record::Consumer { group, change } => (change.to_record(group), NEWER_GROUP_VERSION),
+            Record::Share { group, change } => (change.to_record(group), NEWER_GROUP_VERSION),
             Record::Newer { group, .. } => {
                 let field = format!("group {group}");
                 let error = WireError::Malformed { field, at: 0, reason: "is of a kind that is not coordinated here" };
@@ -154,10 +157,14 @@ impl Record {
 
     /// The record of that key and value. A type or version that 4.3 does not know is an error that names it.
     pub fn decode(key: &[u8], value: Option<&[u8]>) -> Result<Record, RecordError> {
-        use GroupKind::{Share, Streams};
+        use GroupKind::Streams;
         let newer = |group: String, kind, exists| Ok(Record::Newer { group: group.into(), kind, exists });
         let record = match Change::from_record(GroupRecord::decode(key, value)?) {
             Ok((group, change)) => return Ok(Record::Consumer { group, change }),
+            Err(other) => *other,
+        };
+        let record = match ShareChange::from_record(record) {
+            Ok((group, change)) => return Ok(Record::Share { group, change }),
             Err(other) => *other,
         };
         match record {
@@ -176,7 +183,6 @@ impl Record {
             GroupRecord::GroupMetadata(key, value) => {
                 Ok(Record::Group { group: key.group.into(), snapshot: value.map(GroupSnapshot::from_value) })
             }
-            GroupRecord::ShareGroupMetadata(key, value) => newer(key.group_id, Share, Some(value.is_some())),
             GroupRecord::StreamsGroupMetadata(key, value) => newer(key.group_id, Streams, Some(value.is_some())),
             GroupRecord::ConsumerGroupMetadata(..)
             | GroupRecord::ConsumerGroupPartitionMetadata(..)
@@ -185,11 +191,12 @@ impl Record {
             | GroupRecord::ConsumerGroupTargetAssignmentMember(..)
             | GroupRecord::ConsumerGroupCurrentMemberAssignment(..)
             | GroupRecord::ConsumerGroupRegularExpression(..) => unreachable!("these are changes of a consumer group"),
-            GroupRecord::ShareGroupMemberMetadata(key, _) => newer(key.group_id, Share, None),
-            GroupRecord::ShareGroupTargetAssignmentMetadata(key, _) => newer(key.group_id, Share, None),
-            GroupRecord::ShareGroupTargetAssignmentMember(key, _) => newer(key.group_id, Share, None),
-            GroupRecord::ShareGroupCurrentMemberAssignment(key, _) => newer(key.group_id, Share, None),
-            GroupRecord::ShareGroupStatePartitionMetadata(key, _) => newer(key.group_id, Share, None),
+            GroupRecord::ShareGroupMetadata(..)
+            | GroupRecord::ShareGroupMemberMetadata(..)
+            | GroupRecord::ShareGroupTargetAssignmentMetadata(..)
+            | GroupRecord::ShareGroupTargetAssignmentMember(..)
+            | GroupRecord::ShareGroupCurrentMemberAssignment(..)
+            | GroupRecord::ShareGroupStatePartitionMetadata(..) => unreachable!("these are changes of a share group"),
             GroupRecord::StreamsGroupMemberMetadata(key, _) => newer(key.group_id, Streams, None),
             GroupRecord::StreamsGroupTargetAssignmentMetadata(key, _) => newer(key.group_id, Streams, None),
             GroupRecord::StreamsGroupTargetAssignmentMember(key, _) => newer(key.group_id, Streams, None),

@@ -17,7 +17,7 @@ pub struct Surroundings {
     new_topics_at: AtomicI64,
 }
 
-/// The pace of a consumer group: the group's own configs, else the broker's.
+/// The pace of a consumer or share group: the group's own configs, else the broker's.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Pace {
     pub heartbeat_interval_ms: i32,
@@ -52,6 +52,15 @@ impl Surroundings {
             heartbeat_interval_ms: config.consumer_heartbeat_interval_ms,
             session_timeout: Millis(i64::from(config.consumer_session_timeout_ms)),
             assignment_interval: Millis(i64::from(config.consumer_assignment_interval_ms)),
+        }
+    }
+
+    pub(super) fn share_pace(&self, image: &MetadataImage, group: &str) -> Pace {
+        let config = self.configs.group_config(&image.config(&ConfigResource::group(group)));
+        Pace {
+            heartbeat_interval_ms: config.share_heartbeat_interval_ms,
+            session_timeout: Millis(i64::from(config.share_session_timeout_ms)),
+            assignment_interval: Millis(i64::from(config.share_assignment_interval_ms)),
         }
     }
 }

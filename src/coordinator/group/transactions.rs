@@ -178,6 +178,9 @@ impl GroupMachine {
 
     /// Producers of before KIP-447 name no member, and are let pass.
     fn may_commit_in_transaction(&self, live: &Live, request: &TxnOffsetCommitRequest) -> Result<(), ErrorCode> {
+        if self.shares.contains_key(request.group_id.as_str()) {
+            return Err(ErrorCode::GroupIdNotFound);
+        }
         if self.newer.contains_key(request.group_id.as_str()) {
             return Err(ErrorCode::UnknownMemberId);
         }

@@ -1,13 +1,15 @@
-//! The assignors that the coordinator runs for consumer groups (KIP-848): which member shall own which partition.
+//! The assignors that the coordinator runs for consumer groups (KIP-848) and share groups (KIP-932): which member shall own which partition.
 //!
 //! An assignor sees each member's topics and what it was to own before, and says what each shall own now. `uniform`
 //! spreads all partitions evenly and moves as few as it can: [`homogeneous`] where all members want the same topics,
-//! [`heterogeneous`] else. `range` cuts each topic into stretches. Neither looks at racks, as in Kafka 4.3.
+//! [`heterogeneous`] else. `range` cuts each topic into stretches. [`simple`] is that of share groups. None looks at racks, as
+//! in Kafka 4.3.
 
 mod balancer;
 mod heterogeneous;
 mod homogeneous;
 mod range;
+pub mod simple;
 #[cfg(test)]
 mod tests;
 

@@ -38,7 +38,7 @@ impl GroupMachine {
     /// The consumer group of that id.
     pub(in super::super) fn consumer_group(&self, live: &Live, id: &str) -> Result<&ConsumerGroup, Refusal> {
         self.consumers.get(id).ok_or_else(|| {
-            let is_other = self.newer.contains_key(id) || live.groups.contains_key(id);
+            let is_other = self.is_newer(id) || live.groups.contains_key(id);
             Refusal::group_not_found(match is_other {
                 true => format!("Group {id} is not a consumer group."),
                 false => format!("Group {id} not found."),
@@ -58,7 +58,7 @@ impl GroupMachine {
         if let Some(group) = self.consumers.get(id) {
             return Ok(Found { group: Cow::Borrowed(group), records: Vec::new(), is_upgraded: false });
         }
-        if self.newer.contains_key(id) {
+        if self.is_newer(id) {
             return Err(Refusal::group_not_found(format!("Group {id} is not a consumer group.")));
         }
         match live.groups.get(id) {

@@ -26,10 +26,11 @@ mod reconcile;
 mod regexes;
 mod target;
 
-pub use change::Change;
+pub use change::{Change, GroupEpoch, TargetEpoch};
 pub use describe::CONSUMER;
 pub use group::ConsumerGroup;
 pub use heartbeat::{ConsumerBeat, check_request};
+pub use member::{LEAVE_EPOCH, MemberState};
 pub use metadata_hash::metadata_hash;
 pub use migrate::MigrationPolicy;
 pub use offsets::Committer;

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::super::consumer::{Change, ConsumerBeat};
-use super::super::machine::{Command, Settings};
+use super::super::machine::{Command, Reply, Settings};
 use super::script::{Bench, Words, check, check_with, name, str_bytes};
 use crate::metadata::{ConfigResource, MetadataImage};
 use crate::protocol::kraft::{ConfigRecord, PartitionRecord, TopicRecord};
@@ -31,7 +31,7 @@ pub fn topic_id(name: &str) -> TopicId {
     TopicId::from(uuid::Uuid::from_bytes(id))
 }
 
-fn topic_name(id: TopicId) -> String {
+pub fn topic_name(id: TopicId) -> String {
     String::from_utf8(id.0.into_iter().filter(|byte| *byte != 0).collect()).expect("a name")
 }
 
@@ -77,12 +77,21 @@ impl Bench {
                 self.submit("", Command::ConsumerDescribe(vec![str_bytes("g")]));
             }
             "forgetlog" => self.log.clear(),
-            other => panic!("unknown verb {other}"),
+            other => self.share_step(other, words),
+        }
+    }
+
+    /// Takes over what members are told.
+    pub fn listen(&mut self, who: &str, reply: &Reply) {
+        match reply {
+            Reply::ConsumerHeartbeat(reply) => self.hear(who, reply),
+            Reply::Share(reply) => self.share.hear(who, reply),
+            _ => {}
         }
     }
 
     /// Takes over what a consumer is told.
-    pub fn hear(&mut self, who: &str, reply: &ConsumerGroupHeartbeatResponse) {
+    fn hear(&mut self, who: &str, reply: &ConsumerGroupHeartbeatResponse) {
         let consumer = self.consumers.entry(who.to_owned()).or_default();
         if reply.error_code != 0 || reply.member_epoch < 0 {
             *consumer = Consumer::default();

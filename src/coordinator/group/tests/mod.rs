@@ -9,5 +9,7 @@ mod offsets;
 mod records;
 mod script;
 mod service;
+mod share;
+mod share_model;
 mod timing;
 mod transactions;

@@ -90,8 +90,6 @@ fn the_oldest_groups_and_offsets_can_be_read() {
 
 #[test]
 fn newer_kinds_are_recognised_and_what_nobody_knows_is_named() {
-    let newer = Record::decode(b"\0\x0b\0\x01g", Some(b"\0\0\0\0\0\x01\0\0\0\0\0\0\0\0\0")).unwrap();
-    assert_eq!(newer, Record::Newer { group: "g".into(), kind: GroupKind::Share, exists: Some(true) });
     let newer = Record::decode(b"\0\x13\0\x01g\0\x01m", None).unwrap();
     assert_eq!(newer, Record::Newer { group: "g".into(), kind: GroupKind::Streams, exists: None });
     let unknown = Record::decode(b"\0\x63\0\x01g", None).unwrap_err().to_string();

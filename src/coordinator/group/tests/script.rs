@@ -69,6 +69,7 @@ pub struct Bench {
     pub ids: BTreeMap<String, String>,
     /// What consumers of the newer protocol know of themselves.
     pub consumers: BTreeMap<String, super::consumer::Consumer>,
+    pub share: super::share::Known,
     settings: Arc<Settings>,
     surroundings: Arc<Surroundings>,
     /// The topics, which a test may change.
@@ -128,6 +129,7 @@ impl Bench {
             failing: None,
             ids: BTreeMap::new(),
             consumers: BTreeMap::new(),
+            share: Default::default(),
             settings,
             surroundings,
             image,
@@ -267,9 +269,7 @@ impl Bench {
             {
                 self.ids.insert(who.clone(), reply.member_id.to_string());
             }
-            if let Reply::ConsumerHeartbeat(reply) = &reply {
-                self.hear(&who, reply);
-            }
+            self.listen(&who, &reply);
             let told = told(&who, &reply);
             self.told.push(told.trim().to_owned());
         }
@@ -465,6 +465,7 @@ impl Bench {
             }
             Record::Group { snapshot: None, .. } => "group gone".to_owned(),
             Record::Consumer { change, .. } => super::consumer::shown_change(change),
+            Record::Share { change, .. } => super::share::shown_change(change),
             Record::Newer { .. } => "newer".to_owned(),
         });
         let told = each.collect::<Vec<_>>().join(" ");
@@ -558,6 +559,7 @@ fn told(who: &str, reply: &Reply) -> String {
         }
         Reply::ConsumerHeartbeat(reply) => super::consumer::told_heartbeat(who, reply),
         Reply::ConsumerDescribe(groups) => super::consumer::told_describe(&groups[0]),
+        Reply::Share(reply) => super::share::told(who, reply),
         Reply::TopicsDeleted { more } => format!("dropped more={more}"),
     }
 }

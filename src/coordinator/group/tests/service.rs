@@ -304,7 +304,7 @@ async fn offsets_outlive_a_move_and_a_stop() {
 async fn groups_of_newer_kinds_are_left_alone() {
     let bench = Bench::new();
     bench.groups.set_partition_count(1);
-    let newer = Record::Newer { group: "g".into(), kind: GroupKind::Share, exists: Some(true) };
+    let newer = Record::Newer { group: "g".into(), kind: GroupKind::Streams, exists: Some(true) };
     bench.journal.0.lock().unwrap().push(newer);
     bench.elect();
     let refused = bench.join("", 3).await.unwrap();
