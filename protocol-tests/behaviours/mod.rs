@@ -3,6 +3,7 @@
 mod answers;
 mod configs;
 mod consumer_groups;
+mod coordinators;
 mod directories;
 mod groups;
 mod idempotence;

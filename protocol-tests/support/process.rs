@@ -1,6 +1,7 @@
 //! A broker as a process, in a directory of its own.
 
 use std::fs::{self, File, OpenOptions};
+use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -18,6 +19,7 @@ pub struct Directory {
     dir: TempDir,
     pub port: u16,
     pub controller_port: u16,
+    admin_port: Option<u16>,
     overrides: Vec<String>,
     shell: Option<String>,
 }
@@ -35,7 +37,25 @@ impl Directory {
             "group.initial.rebalance.delay.ms=0".to_string(),
         ];
         lines.extend(overrides.iter().map(|(key, value)| format!("{key}={value}")));
-        Directory { dir, port, controller_port, overrides: lines, shell: None }
+        Directory { dir, port, controller_port, admin_port: None, overrides: lines, shell: None }
+    }
+
+    /// Has the broker listen for those who watch it, which others need not: see [`Directory::metrics`].
+    pub fn with_admin(mut self) -> Directory {
+        let [port, _] = free_ports();
+        self.admin_port = Some(port);
+        self.overrides.push(format!("ottla.admin.listener=127.0.0.1:{port}"));
+        self
+    }
+
+    /// What `/metrics` says.
+    pub fn metrics(&self) -> String {
+        let port = self.admin_port.expect("it listens for those who watch it");
+        let mut stream = TcpStream::connect(("127.0.0.1", port)).expect("the admin listener is there");
+        stream.write_all(b"GET /metrics HTTP/1.0\r\n\r\n").expect("it is asked");
+        let mut text = String::new();
+        stream.read_to_string(&mut text).expect("it answers");
+        text
     }
 
     /// Has a shell run `command` before it becomes the broker.

@@ -2,8 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::fs::OpenOptions;
-use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::unix::fs::FileExt;
 
 use ottla::protocol::StrBytes;
@@ -14,8 +12,8 @@ use ottla::types::ErrorCode;
 
 use super::retention::{bytes_on_disk, names};
 use crate::support::{
-    Broker, Client, Fetch, KeyedRecord, error, eventually, keyed_batch, keyed_records_in, now_ms, topic_name,
-    value_of_len,
+    Broker, Client, Directory, Fetch, KeyedRecord, error, eventually, keyed_batch, keyed_records_in, now_ms,
+    topic_name, value_of_len,
 };
 
 const OFTEN: (&str, &str) = ("log.cleaner.backoff.ms", "20");
@@ -204,8 +202,7 @@ fn trap_03_compacted_segments_can_be_found_in_from_every_offset() {
 
 #[test]
 fn trap_02_a_damaged_partition_is_left_alone_and_told_while_others_are_compacted() {
-    let admin = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a free port");
-    let broker = Broker::start(&[OFTEN, ("ottla.admin.listener", &admin.to_string())]);
+    let broker = Broker::start_in(Directory::new(&[OFTEN]).with_admin());
     let mut client = broker.client();
     client.create_topic("bad", 1, &[&COMPACTED[..], &[("min.compaction.lag.ms", "3600000")]].concat());
     client.create_topic("good", 1, &COMPACTED);
@@ -217,7 +214,7 @@ fn trap_02_a_damaged_partition_is_left_alone_and_told_while_others_are_compacted
     file.write_all_at(b"damage", 70_000).expect("it is damaged");
     client.set_config(TOPIC, "bad", "min.compaction.lag.ms", "0");
     let metric = |name: &str| {
-        let text = scrape(admin);
+        let text = broker.directory.metrics();
         text.lines().find(|line| line.starts_with(&format!("ottla_{name}{{"))).map(str::to_string).unwrap_or_default()
     };
     eventually("it is counted", || metric("log_cleaner_uncleanable_partitions_count").ends_with(" 1.0"));
@@ -229,15 +226,6 @@ fn trap_02_a_damaged_partition_is_left_alone_and_told_while_others_are_compacted
     let dir = broker.directory.data().join("good-0");
     eventually("the other one is compacted", || bytes_on_disk(&dir) < 1_400_000);
     assert_eq!(put(&mut client, "bad", "k", Some(1)), 45);
-}
-
-/// What `/metrics` says.
-fn scrape(admin: SocketAddr) -> String {
-    let mut stream = TcpStream::connect(admin).expect("the admin listener is there");
-    stream.write_all(b"GET /metrics HTTP/1.0\r\n\r\n").expect("it is asked");
-    let mut text = String::new();
-    stream.read_to_string(&mut text).expect("it answers");
-    text
 }
 
 fn commit(client: &mut Client, offset: i64) {

@@ -57,6 +57,8 @@ pub fn read_batches(
         for batch in split_batches(&buffer) {
             let batch = batch.map_err(|error| LoadError::Batch(offset, error))?;
             if batch.header.last_offset() >= offset {
+                // After a clean stop nobody else has looked: a damaged position would be believed.
+                batch.check_crc().map_err(|error| LoadError::Batch(batch.header.base_offset, error))?;
                 take(&batch)?;
             }
             offset = offset.max(batch.header.next_offset());
