@@ -4,9 +4,9 @@ use std::collections::HashMap;
 
 use bytes::Bytes;
 
-use super::offset_map::OffsetMap;
+use super::offset_map::{KEYS_TOGETHER, KeyHash, OffsetMap};
 use super::transactions::CleanedTransactions;
-use crate::protocol::batch::{BatchBuilder, BatchError, BatchHeader, BatchRef, RecordRef, TimestampType};
+use crate::protocol::batch::{BatchBuilder, BatchError, BatchHeader, BatchRef, TimestampType};
 use crate::protocol::compression::Decompressor;
 use crate::protocol::control::{ControlError, ControlType};
 use crate::types::{Millis, Offset, ProducerEpoch, ProducerId};
@@ -51,6 +51,21 @@ pub struct RecordCounts {
     pub without_key: u64,
 }
 
+/// Which records of a batch stay, and what is still to be looked up for that; kept for its memory.
+#[derive(Default)]
+pub struct Marks {
+    stays: Vec<bool>,
+    questions: Vec<Question>,
+}
+
+/// Whether a record is the last of its key.
+struct Question {
+    record: usize,
+    key: KeyHash,
+    offset: Offset,
+    is_tombstone: bool,
+}
+
 /// Why a batch cannot be cleaned.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum FilterError {
@@ -79,7 +94,7 @@ impl Filter<'_> {
         batch: &BatchRef<'_>,
         transactions: &mut CleanedTransactions,
         decompressor: &mut Decompressor,
-        marks: &mut Vec<bool>,
+        marks: &mut Marks,
         counts: &mut RecordCounts,
     ) -> Result<Kept, FilterError> {
         let header = &batch.header;
@@ -106,14 +121,14 @@ impl Filter<'_> {
             return Ok(empty());
         }
         let starts_horizon = (has_tombstones || is_needless) && header.delete_horizon().is_none();
-        if kept == marks.len() && !starts_horizon {
+        if kept == marks.stays.len() && !starts_horizon {
             return Ok(Kept::Whole);
         }
         let horizon = match starts_horizon {
             true => Some(self.now + Millis(self.delete_retention_ms)),
             false => header.delete_horizon(),
         };
-        Ok(Kept::Rewritten(rewrite(batch, marks, horizon, decompressor)?))
+        Ok(Kept::Rewritten(rewrite(batch, &marks.stays, horizon, decompressor)?))
     }
 
     /// Whether the batch stays without records too: its producer goes on from its sequence or epoch, or the log would
@@ -132,41 +147,54 @@ impl Filter<'_> {
         &self,
         batch: &BatchRef<'_>,
         decompressor: &mut Decompressor,
-        marks: &mut Vec<bool>,
+        marks: &mut Marks,
         counts: &mut RecordCounts,
     ) -> Result<(usize, bool), FilterError> {
         let header = &batch.header;
-        marks.clear();
-        let (mut kept, mut has_tombstones, mut least) = (0, false, 0i64);
+        marks.stays.clear();
+        marks.questions.clear();
+        let (mut has_tombstones, mut least) = (false, 0i64);
         for record in batch.records(decompressor)? {
             let record = record.map_err(BatchError::from)?;
-            let delta = i64::from(record.offset_delta);
+            let (delta, offset) = (i64::from(record.offset_delta), header.offset_of(&record));
             if delta < least || record.offset_delta > header.last_offset_delta {
-                return Err(FilterError::Misplaced(header.offset_of(&record)));
+                return Err(FilterError::Misplaced(offset));
             }
             least = delta + 1;
-            let stays = header.is_control() || self.keeps(header, &record, counts);
-            marks.push(stays);
-            kept += usize::from(stays);
-            has_tombstones |= stays && record.value.is_none();
+            let (stays, is_tombstone) = (header.is_control() || offset > self.map.latest(), record.value.is_none());
+            has_tombstones |= stays && is_tombstone;
+            marks.stays.push(stays);
+            match record.key {
+                _ if stays => {}
+                None => counts.without_key += 1,
+                Some(key) => {
+                    let (record, key) = (marks.stays.len() - 1, KeyHash::of(key));
+                    marks.questions.push(Question { record, key, offset, is_tombstone });
+                }
+            }
+            if marks.questions.len() == KEYS_TOGETHER {
+                has_tombstones |= self.look_up(header, marks);
+            }
         }
-        counts.read += marks.len() as u64;
+        has_tombstones |= self.look_up(header, marks);
+        let kept = marks.stays.iter().filter(|stays| **stays).count();
+        counts.read += marks.stays.len() as u64;
         counts.kept += kept as u64;
         Ok((kept, has_tombstones))
     }
 
-    fn keeps(&self, header: &BatchHeader, record: &RecordRef<'_>, counts: &mut RecordCounts) -> bool {
-        let offset = header.offset_of(record);
-        if offset > self.map.latest() {
-            return true;
+    /// Marks what stays of the records in question. Answers whether one is a tombstone.
+    fn look_up(&self, header: &BatchHeader, marks: &mut Marks) -> bool {
+        let tombstones_are_over = header.delete_horizon().is_some_and(|horizon| horizon <= self.now);
+        let mut has_tombstones = false;
+        self.map.prefetch(marks.questions.iter().map(|question| question.key));
+        for Question { record, key, offset, is_tombstone } in marks.questions.drain(..) {
+            let is_last = self.map.get(key).is_none_or(|last| offset >= last);
+            let stays = is_last && !(is_tombstone && tombstones_are_over);
+            marks.stays[record] = stays;
+            has_tombstones |= stays && is_tombstone;
         }
-        let Some(key) = record.key else {
-            counts.without_key += 1;
-            return false;
-        };
-        let is_last = self.map.get(key).is_none_or(|last| offset >= last);
-        let is_tombstone_over = || header.delete_horizon().is_some_and(|horizon| horizon <= self.now);
-        is_last && (record.value.is_some() || !is_tombstone_over())
+        has_tombstones
     }
 }
 

@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::choice::{Cleanable, between};
-use super::filter::{Filter, FilterError, Kept, LastRecord, RecordCounts, control_type};
-use super::offset_map::OffsetMap;
+use super::filter::{Filter, FilterError, Kept, LastRecord, Marks, RecordCounts, control_type};
+use super::offset_map::{KEYS_TOGETHER, KeyHash, OffsetMap};
 use super::swap::Interrupted;
 use super::target::Target;
 use super::transactions::CleanedTransactions;
@@ -59,7 +59,7 @@ pub struct Pass<'a> {
     pay: &'a dyn Fn(u64) -> Result<(), Interrupted>,
     unpaid: u64,
     decompressor: Decompressor,
-    marks: Vec<bool>,
+    marks: Marks,
     stats: PassStats,
 }
 
@@ -71,7 +71,7 @@ impl<'a> Pass<'a> {
         now: Millis,
         pay: &'a dyn Fn(u64) -> Result<(), Interrupted>,
     ) -> Pass<'a> {
-        let (decompressor, marks, stats) = (Decompressor::new(), Vec::new(), PassStats::default());
+        let (decompressor, marks, stats) = (Decompressor::new(), Marks::default(), PassStats::default());
         Pass { cleanable, memory, now, pay, unpaid: 0, decompressor, marks, stats }
     }
 
@@ -137,6 +137,7 @@ impl<'a> Pass<'a> {
         let Some(first) = segment.locate(from)? else { return Ok(false) };
         let mut scanner = segment.scanner(first.position, segment.size(), self.memory.io_bytes)?;
         let mut due = segment.base();
+        let mut entries = Vec::with_capacity(KEYS_TOGETHER);
         while let Some(located) = scanner.next_good()? {
             check_place(segment, &located, due, segment.next_offset())?;
             due = located.header.next_offset();
@@ -154,10 +155,13 @@ impl<'a> Pass<'a> {
                     let record = record.map_err(|error| damaged(&error))?;
                     let offset = header.offset_of(&record);
                     let Some(key) = record.key.filter(|_| offset >= from) else { continue };
-                    if map.is_full() {
+                    entries.push((KeyHash::of(key), offset));
+                    if entries.len() == KEYS_TOGETHER && !map.put_all(&mut entries) {
                         return Ok(true);
                     }
-                    map.put(key, offset);
+                }
+                if !map.put_all(&mut entries) {
+                    return Ok(true);
                 }
             }
             map.note_latest(header.last_offset());
