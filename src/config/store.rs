@@ -27,17 +27,21 @@ pub(super) struct State {
     pub this_broker: Texts,
     pub values: Values,
     pub broker: Arc<BrokerConfig>,
+    /// The configuration of groups that set nothing themselves, as nearly all do: every heartbeat asks for it.
+    group: GroupConfig,
+}
+
+impl State {
+    fn new(default_broker: Texts, this_broker: Texts, values: Values, broker: BrokerConfig) -> State {
+        let group = GroupConfig::resolve(&values, &BTreeMap::new());
+        State { default_broker, this_broker, values, broker: Arc::new(broker), group }
+    }
 }
 
 impl ConfigStore {
     /// A store with nothing changed yet.
     pub fn new(base: Arc<StaticConfig>) -> ConfigStore {
-        let state = State {
-            default_broker: Texts::new(),
-            this_broker: Texts::new(),
-            values: base.values.clone(),
-            broker: Arc::new(base.config.clone()),
-        };
+        let state = State::new(Texts::new(), Texts::new(), base.values.clone(), base.config.clone());
         ConfigStore { base, state: ArcSwap::from_pointee(state), writing: Mutex::new(()) }
     }
 
@@ -57,7 +61,11 @@ impl ConfigStore {
 
     /// A group's configuration, given what it overrides.
     pub fn group_config(&self, overrides: &BTreeMap<String, String>) -> GroupConfig {
-        GroupConfig::resolve(&self.state.load().values, overrides)
+        let state = self.state.load();
+        if overrides.is_empty() {
+            return state.group.clone();
+        }
+        GroupConfig::resolve(&state.values, overrides)
     }
 
     /// Takes over what the metadata log says about all brokers and about this one. What cannot be applied is left
@@ -73,8 +81,7 @@ impl ConfigStore {
         change::clamp(&mut texts);
         match BrokerConfig::parse(&texts, self.base.built_in) {
             Ok((config, values)) => {
-                let broker = Arc::new(config);
-                self.state.store(Arc::new(State { default_broker, this_broker, values, broker }));
+                self.state.store(Arc::new(State::new(default_broker, this_broker, values, config)));
             }
             Err(invalid) => ignored.push(format!("dynamic broker configs are not applied: {}", invalid.message)),
         }

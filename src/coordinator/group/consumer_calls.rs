@@ -22,12 +22,10 @@ impl Groups {
             return refuse(refusal.code).with_error_message(Some(StrBytes::from_string(refusal.message)));
         }
         let group = request.group_id.clone();
-        let beat = ConsumerBeat {
-            request,
-            client_id: client.id.clone(),
-            client_host: client.host.clone(),
-            new_member_id: self.new_member_id(),
-        };
+        // Randomness costs a system call, and most heartbeats name their member.
+        let new_member_id = if request.member_id.is_empty() { self.new_member_id() } else { String::new() };
+        let (client_id, client_host) = (client.id.clone(), client.host.clone());
+        let beat = ConsumerBeat { request, client_id, client_host, new_member_id };
         match self.submit(&group, Command::ConsumerHeartbeat(Box::new(beat))).await {
             Ok(Reply::ConsumerHeartbeat(reply)) => reply,
             Ok(other) => unreachable!("a command is answered in kind, not by {other:?}"),
