@@ -1,5 +1,6 @@
 //! The command line: what can be asked of this program, and what each command does.
 
+mod feature_levels;
 mod process;
 mod start;
 mod storage;

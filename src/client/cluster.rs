@@ -30,7 +30,13 @@ pub enum Target<'a> {
     Broker(BrokerId),
     /// The coordinator of this group.
     Group(&'a str),
+    /// The coordinator of this transactional id.
+    Transaction(&'a str),
 }
+
+/// What a coordinator is of, as FindCoordinator numbers it.
+const GROUP_KEY: i8 = 0;
+const TRANSACTION_KEY: i8 = 1;
 
 /// For answers that have no error of their own above the errors of their parts.
 pub fn no_fault<T>(_: &T) -> i16 {
@@ -46,7 +52,8 @@ pub struct Client {
     nodes: BTreeMap<BrokerId, Node>,
     controller: BrokerId,
     cluster_id: Option<String>,
-    coordinators: BTreeMap<String, BrokerId>,
+    /// By the kind of their key, and the key.
+    coordinators: BTreeMap<(i8, String), BrokerId>,
 }
 
 impl Client {
@@ -100,11 +107,23 @@ impl Client {
         request: impl Fn(i16) -> Result<R, ClientError>,
         fault: impl Fn(&R::Response) -> i16,
     ) -> Result<R::Response, ClientError> {
+        self.call_up_to(i16::MAX, target, name, request, fault)
+    }
+
+    /// As [`Client::call_versioned`], with no version above `newest`.
+    pub fn call_up_to<R: Request>(
+        &mut self,
+        newest: i16,
+        target: Target<'_>,
+        name: &str,
+        request: impl Fn(i16) -> Result<R, ClientError>,
+        fault: impl Fn(&R::Response) -> i16,
+    ) -> Result<R::Response, ClientError> {
         let deadline = Instant::now() + self.config.api_timeout;
         self.retry(name, deadline, |client| {
             let until = deadline.min(Instant::now() + client.config.request_timeout);
             let connection = client.connect_to(target, deadline)?;
-            let version = connection.version::<R>()?;
+            let version = connection.version::<R>()?.min(newest);
             let response = match connection.call(version, &request(version)?, until) {
                 Ok(response) => response,
                 Err(error) => {
@@ -182,8 +201,13 @@ impl Client {
     /// The coordinator of a group.
     pub fn coordinator(&mut self, group: &str) -> Result<Node, ClientError> {
         let deadline = Instant::now() + self.config.request_timeout;
-        let id = self.find_coordinator(group, deadline)?;
+        let id = self.find_coordinator(GROUP_KEY, group, deadline)?;
         self.nodes.get(&id).cloned().ok_or_else(|| ClientError::of(ErrorCode::CoordinatorNotAvailable))
+    }
+
+    /// The coordinator that answered the last call to it.
+    pub fn last_coordinator(&self, target: Target<'_>) -> Option<BrokerId> {
+        coordinator_key(target).and_then(|key| self.coordinators.get(&key).copied())
     }
 
     /// The id of the cluster as last seen.
@@ -206,7 +230,8 @@ impl Client {
             Target::Any => return self.connect_bootstrap(deadline),
             Target::Broker(node) => node,
             Target::Controller => self.find_controller(deadline)?,
-            Target::Group(group) => self.find_coordinator(group, deadline)?,
+            Target::Group(group) => self.find_coordinator(GROUP_KEY, group, deadline)?,
+            Target::Transaction(id) => self.find_coordinator(TRANSACTION_KEY, id, deadline)?,
         };
         self.connect_node(node, deadline)
     }
@@ -256,18 +281,20 @@ impl Client {
         }
     }
 
-    fn find_coordinator(&mut self, group: &str, deadline: Instant) -> Result<BrokerId, ClientError> {
-        if let Some(node) = self.coordinators.get(group) {
+    fn find_coordinator(&mut self, kind: i8, id: &str, deadline: Instant) -> Result<BrokerId, ClientError> {
+        let place = (kind, id.to_owned());
+        if let Some(node) = self.coordinators.get(&place) {
             return Ok(*node);
         }
         let until = deadline.min(Instant::now() + self.config.request_timeout);
         let connection = self.connect_bootstrap(deadline)?;
         let version = connection.version::<FindCoordinatorRequest>()?;
-        let key = StrBytes::from_string(group.to_owned());
+        let key = StrBytes::from_string(id.to_owned());
         let request = match version >= 4 {
             true => FindCoordinatorRequest::default().with_coordinator_keys(vec![key]),
             false => FindCoordinatorRequest::default().with_key(key),
         };
+        let request = if version >= 1 { request.with_key_type(kind) } else { request };
         let mut response = connection.call(version, &request, until).inspect_err(|_| self.bootstrap = None)?;
         let (code, message, id, host, port) = match response.coordinators.pop() {
             Some(found) => (found.error_code, found.error_message, found.node_id, found.host, found.port),
@@ -276,7 +303,7 @@ impl Client {
         ClientError::from_wire(code, message.as_deref())?;
         let id = BrokerId(id.0);
         self.nodes.entry(id).or_insert(Node { id, address: address_of(&host, port)?, rack: None });
-        self.coordinators.insert(group.to_owned(), id);
+        self.coordinators.insert(place, id);
         Ok(id)
     }
 
@@ -329,8 +356,8 @@ impl Client {
             Target::Any => self.bootstrap = None,
             Target::Broker(node) => self.disconnect(node),
             Target::Controller => self.disconnect(self.controller),
-            Target::Group(group) => {
-                if let Some(&node) = self.coordinators.get(group) {
+            Target::Group(_) | Target::Transaction(_) => {
+                if let Some(&node) = coordinator_key(target).and_then(|key| self.coordinators.get(&key)) {
                     self.disconnect(node);
                 }
             }
@@ -344,7 +371,9 @@ impl Client {
             Target::Any => {}
             Target::Broker(node) => drop(self.nodes.remove(&node)),
             Target::Controller => self.controller = BrokerId::NONE,
-            Target::Group(group) => drop(self.coordinators.remove(group)),
+            Target::Group(_) | Target::Transaction(_) => {
+                coordinator_key(target).and_then(|key| self.coordinators.remove(&key));
+            }
         }
     }
 
@@ -368,6 +397,15 @@ pub fn out_of_time(name: &str, is_connected: bool, tries: u32, deadline: Instant
         "Call(callName={name}, deadlineMs={deadline}, tries={tries}, nextAllowedTryMs={now}) timed out at {now} after \
          {tries} attempt(s)"
     ))
+}
+
+/// Where a coordinator is remembered.
+fn coordinator_key(target: Target<'_>) -> Option<(i8, String)> {
+    match target {
+        Target::Group(id) => Some((GROUP_KEY, id.to_owned())),
+        Target::Transaction(id) => Some((TRANSACTION_KEY, id.to_owned())),
+        Target::Any | Target::Controller | Target::Broker(_) => None,
+    }
 }
 
 /// Says once in a run that a node cannot be reached: the calls go on trying.

@@ -9,6 +9,7 @@ mod config;
 mod keeper;
 mod partitioner;
 mod sender;
+mod transaction;
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::thread::JoinHandle;
@@ -19,6 +20,7 @@ use crate::protocol::batch::RecordHeader;
 use crate::types::{BrokerId, ErrorCode, Millis};
 use batches::{Batch, State};
 use partitioner::Partitioner;
+use transaction::Transaction;
 
 pub use config::ProducerConfig;
 pub(super) use config::Reader;
@@ -58,6 +60,8 @@ pub struct Producer {
     shared: Arc<Shared>,
     partitioner: Partitioner,
     keeper: Option<JoinHandle<()>>,
+    /// With a `transactional.id`, once that is claimed.
+    transaction: Option<Transaction>,
 }
 
 /// What the threads share.
@@ -98,7 +102,26 @@ impl Producer {
         let (work, duty, progress) = (Condvar::new(), Condvar::new(), Condvar::new());
         let shared = Arc::new(Shared { client, config, state, work, duty, progress, on_delivery });
         let keeper = keeper::start(shared.clone())?;
-        Ok(Producer { shared, partitioner, keeper: Some(keeper) })
+        Ok(Producer { shared, partitioner, keeper: Some(keeper), transaction: None })
+    }
+
+    /// Claims the `transactional.id`: another producer that has it is fenced, and its transaction aborted.
+    pub fn init_transactions(&mut self) -> Result<(), ClientError> {
+        let transaction = Transaction::claim(&self.shared.client, &self.shared.config)?;
+        self.shared.lock().renew_producer(transaction.producer());
+        self.transaction = Some(transaction);
+        Ok(())
+    }
+
+    /// Commits everything that was sent since the commit before.
+    pub fn commit_transaction(&mut self) -> Result<(), ClientError> {
+        self.flush();
+        let state = self.shared.lock();
+        if state.renew || state.fatal.is_some() {
+            return Err(state.fatal.clone().unwrap_or_else(transaction::failed));
+        }
+        drop(state);
+        self.transaction.as_mut().map_or(Ok(()), Transaction::commit)
     }
 
     /// Takes a record of `topic`, given at `time`. It waits for metadata and for memory, at most `max.block.ms`.
@@ -121,6 +144,15 @@ impl Producer {
             return Err(error.clone());
         }
         let chosen = partitions[self.partitioner.choose(record.key, partitions.len())];
+        if shared.config.transactional_id.is_some() {
+            let index = state.partitions[chosen].index;
+            let transaction = self.transaction.as_mut().ok_or_else(transaction::not_claimed)?;
+            if !transaction.includes(topic, index) {
+                drop(state);
+                transaction.include(topic, index)?;
+                state = shared.lock();
+            }
+        }
         let appended = state.append(chosen, time, record, size, &shared.config);
         drop(state);
         if record.key.is_none() {

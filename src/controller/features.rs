@@ -34,7 +34,7 @@ impl Controller {
     pub(super) fn update_features(&self, asked: &FeatureUpdates) -> Decision<Result<(), Denied>> {
         let mut records = Vec::new();
         for update in &asked.updates {
-            match self.update_feature(update, asked.kraft_version) {
+            match self.update_feature(update, asked) {
                 Ok(new) => records.extend(new),
                 Err(denied) => return (Vec::new(), Err(denied)),
             }
@@ -45,7 +45,7 @@ impl Controller {
         (records, Ok(()))
     }
 
-    fn update_feature(&self, update: &FeatureUpdate, kraft_version: i16) -> Result<Vec<MetadataRecord>, Denied> {
+    fn update_feature(&self, update: &FeatureUpdate, asked: &FeatureUpdates) -> Result<Vec<MetadataRecord>, Denied> {
         let FeatureUpdate { feature: name, level, upgrade_type } = update;
         let refuse = |reason: String| {
             let message = format!("Invalid update version {level} for feature {name}. {reason}");
@@ -61,7 +61,7 @@ impl Controller {
             return refuse(reason);
         }
         let current = match name.as_str() {
-            Feature::KRAFT => kraft_version,
+            Feature::KRAFT => asked.kraft_version,
             name => self.image.features.get(name).copied().unwrap_or(0),
         };
         if *level < current && *upgrade_type == UPGRADE {
@@ -83,7 +83,7 @@ impl Controller {
                     .to_owned(),
             ),
             MetadataVersion::FEATURE => self.update_metadata_version(update, current),
-            Feature::ELIGIBLE_LEADER_REPLICAS if *level > 0 => self.enable_elr(update),
+            Feature::ELIGIBLE_LEADER_REPLICAS if *level > 0 => self.enable_elr(update, asked),
             _ => Ok(vec![level_record(update)]),
         }
     }
@@ -127,9 +127,12 @@ impl Controller {
     }
 
     /// With ELR the minimum of in-sync replicas is one for the whole cluster.
-    fn enable_elr(&self, update: &FeatureUpdate) -> Result<Vec<MetadataRecord>, Denied> {
+    fn enable_elr(&self, update: &FeatureUpdate, asked: &FeatureUpdates) -> Result<Vec<MetadataRecord>, Denied> {
         const KEY: &str = "min.insync.replicas";
-        if !self.version().eligible_leader_replicas() {
+        // What is asked for together depends on what will be, not on what is.
+        let metadata = asked.updates.iter().find(|update| update.feature == MetadataVersion::FEATURE);
+        let version = metadata.and_then(|update| MetadataVersion::from_level(update.level)).unwrap_or(self.version());
+        if !version.eligible_leader_replicas() {
             let message = format!(
                 "Invalid update version {} for feature {}. {} could not be set to {} because it depends on metadata.version level 23",
                 update.level, update.feature, update.feature, update.level

@@ -5,6 +5,7 @@
 
 mod error_code;
 mod file_range;
+pub mod hash_order;
 mod ids;
 mod offsets;
 mod time;

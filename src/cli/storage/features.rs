@@ -1,29 +1,7 @@
 //! What features begin with at a release, and what they depend on.
 
+use super::super::feature_levels::{default_level, names, requirement};
 use crate::metadata::{Feature, MetadataVersion};
-
-/// A level of a feature, the `metadata.version` from which new clusters begin with it, and the one it cannot do without.
-struct FeatureLevel {
-    name: &'static str,
-    level: i16,
-    begins_at: i16,
-    requires: Option<i16>,
-}
-
-const fn level(name: &'static str, level: i16, begins_at: i16, requires: Option<i16>) -> FeatureLevel {
-    FeatureLevel { name, level, begins_at, requires }
-}
-
-/// In the order in which Kafka's tool prints them; level 0 of each always exists.
-const LEVELS: [FeatureLevel; 7] = [
-    level(Feature::KRAFT, 1, 21, None),
-    level("transaction.version", 1, 24, None),
-    level("transaction.version", 2, 24, None),
-    level(Feature::GROUP, 1, 22, None),
-    level(Feature::ELIGIBLE_LEADER_REPLICAS, 1, 26, Some(23)),
-    level("share.version", 1, 28, None),
-    level("streams.version", 1, 29, None),
-];
 
 /// The lines for a release: the level of each feature that a directory formatted here begins with.
 pub(super) fn version_mapping(release: Option<&str>) -> Result<Vec<String>, String> {
@@ -31,13 +9,9 @@ pub(super) fn version_mapping(release: Option<&str>) -> Result<Vec<String>, Stri
     let release = release.unwrap_or(&latest);
     let version = parse_release(release)?;
     let mut lines = vec![format!("{}={} ({release})", MetadataVersion::FEATURE, version.level())];
-    let mut names: Vec<&str> = LEVELS.iter().map(|row| row.name).collect();
-    names.dedup();
-    for name in names {
-        let begun = LEVELS.iter().filter(|row| row.name == name && row.begins_at <= version.level());
-        let highest = begun.map(|row| row.level).max().unwrap_or(0);
+    for name in names() {
         let supported = Feature::named(name).map_or(0, |feature| feature.max);
-        lines.push(format!("{name}={}", highest.min(supported)));
+        lines.push(format!("{name}={}", default_level(name, version.level()).min(supported)));
     }
     Ok(lines)
 }
@@ -54,14 +28,11 @@ pub(super) fn dependencies(text: &str) -> Result<Vec<String>, String> {
         let version = MetadataVersion::from_level(number).ok_or(format!("Unknown metadata.version {number}"))?;
         return Ok(vec![format!("{name}={number} ({version}) has no dependencies.")]);
     }
-    if !LEVELS.iter().any(|row| row.name == name) {
+    if !names().contains(&name) {
         return Err(format!("Unknown feature: {name}"));
     }
-    let row = LEVELS.iter().find(|row| row.name == name && row.level == number);
-    if row.is_none() && number != 0 {
-        return Err(format!("Feature level {number} is not supported for feature {name}"));
-    }
-    let required = row.and_then(|row| row.requires).and_then(MetadataVersion::from_level);
+    let required =
+        requirement(name, number).map_err(|_| format!("Feature level {number} is not supported for feature {name}"))?;
     Ok(match required {
         None => vec![format!("{name}={number} has no dependencies.")],
         Some(version) => vec![

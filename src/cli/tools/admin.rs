@@ -9,8 +9,10 @@ use crate::protocol::StrBytes;
 use crate::protocol::messages::describe_configs_request::DescribeConfigsResource;
 use crate::protocol::messages::describe_configs_response::DescribeConfigsResult;
 use crate::protocol::messages::describe_topic_partitions_request::{Cursor, TopicRequest};
+use crate::protocol::messages::incremental_alter_configs_request::{AlterConfigsResource, AlterableConfig};
 use crate::protocol::messages::{
-    DescribeConfigsRequest, DescribeTopicPartitionsRequest, MetadataRequest, MetadataResponse, TopicName,
+    DescribeConfigsRequest, DescribeTopicPartitionsRequest, IncrementalAlterConfigsRequest, ListConfigResourcesRequest,
+    ListConfigResourcesResponse, MetadataRequest, MetadataResponse, TopicName,
 };
 use crate::types::{ErrorCode, Uuid};
 
@@ -248,4 +250,51 @@ pub fn broker_of(kind: i8, names: &[&str]) -> Target<'static> {
         Some(id) if is_of_broker => Target::Broker(crate::types::BrokerId(id)),
         _ => Target::Any,
     }
+}
+
+/// The names of all resources of a kind that have configs.
+pub fn config_resources(client: &mut Client, kind: i8) -> Result<Vec<String>, ClientError> {
+    let request = move |version: i16| match version {
+        0 if kind != resource::CLIENT_METRICS => Err(ClientError::of(ErrorCode::UnsupportedVersion)),
+        0 => Ok(ListConfigResourcesRequest::default()),
+        _ => Ok(ListConfigResourcesRequest::default().with_resource_types(vec![kind])),
+    };
+    let fault = |answer: &ListConfigResourcesResponse| answer.error_code;
+    let answer =
+        client.call_versioned::<ListConfigResourcesRequest>(Target::Any, "listConfigResources", request, fault)?;
+    ClientError::from_wire(answer.error_code, None)?;
+    Ok(answer.config_resources.iter().map(|found| found.resource_name.to_string()).collect())
+}
+
+/// Sets configs of a resource, and removes those without a value.
+pub fn alter_configs(
+    client: &mut Client,
+    kind: i8,
+    name: &str,
+    changes: &[(String, Option<String>)],
+) -> Result<(), ClientError> {
+    const SET: i8 = 0;
+    const DELETE: i8 = 1;
+    let operation = |(key, value): &(String, Option<String>)| {
+        AlterableConfig::default()
+            .with_name(text(key))
+            .with_config_operation(if value.is_some() { SET } else { DELETE })
+            .with_value(Some(text(value.as_deref().unwrap_or_default())))
+    };
+    let resource = AlterConfigsResource::default()
+        .with_resource_type(kind)
+        .with_resource_name(text(name))
+        .with_configs(changes.iter().map(operation).collect());
+    let request = IncrementalAlterConfigsRequest::default().with_resources(vec![resource]);
+    let target = match (broker_of(kind, &[name]), &client.config.bootstrap) {
+        (Target::Any, Bootstrap::Controllers(_)) => Target::Controller,
+        (target, _) => target,
+    };
+    let answer = client.call(target, "incrementalAlterConfigs", &request, |answer| {
+        not_controller(answer.responses.iter().map(|response| response.error_code))
+    })?;
+    answer
+        .responses
+        .iter()
+        .try_for_each(|response| ClientError::from_wire(response.error_code, response.error_message.as_deref()))
 }

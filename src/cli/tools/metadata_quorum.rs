@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::cluster::{open, thrown};
-use super::{Flag, Output, Stop, Subcommand, Tool, admin, subcommands};
+use super::{Flag, Output, Stop, Subcommand, Tool, admin, subcommands, table};
 use crate::client::{Client, ClientError, Target};
 use crate::protocol::messages::describe_quorum_request::{PartitionData as AskedPartition, TopicData};
 use crate::protocol::messages::describe_quorum_response::{Node, PartitionData, ReplicaState};
@@ -175,7 +175,7 @@ fn replicas(client: &mut Client, human: bool, output: &mut Output) -> Result<(),
         .chain(quorum.observers.iter().map(|observer| (observer, "Observer")));
     let header =
         ["NodeId", "DirectoryId", "LogEndOffset", "Lag", "LastFetchTimestamp", "LastCaughtUpTimestamp", "Status"];
-    let mut rows = vec![header.map(str::to_owned)];
+    let mut rows = Vec::new();
     for (replica, status) in all {
         rows.push([
             replica.replica_id.0.to_string(),
@@ -187,12 +187,7 @@ fn replicas(client: &mut Client, human: bool, output: &mut Output) -> Result<(),
             status.to_owned(),
         ]);
     }
-    let widths: Vec<usize> =
-        (0..header.len()).map(|column| rows.iter().map(|row| row[column].len()).max().unwrap_or(0)).collect();
-    for row in &rows {
-        let cells = row.iter().zip(&widths).map(|(cell, &width)| format!("{cell:width$}\t"));
-        output.line(cells.collect::<String>());
-    }
+    table::print(header, &rows, output);
     Ok(())
 }
 

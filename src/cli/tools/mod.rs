@@ -7,6 +7,7 @@
 
 mod admin;
 mod broker_api_versions;
+mod client_metrics;
 mod cluster;
 mod configs;
 mod console_consumer;
@@ -15,10 +16,10 @@ mod consumer_groups;
 mod consumer_perf_test;
 mod delete_records;
 mod dump_log;
+mod features;
 mod flags;
 mod get_offsets;
 mod groups;
-mod hash_order;
 mod interrupt;
 mod java_date;
 mod leaders;
@@ -30,11 +31,15 @@ mod output;
 mod producer_perf_test;
 mod properties;
 mod subcommands;
+mod table;
 mod topics;
+mod transactions;
 
 use std::process::ExitCode;
 
 use clap::Command;
+
+use crate::types::hash_order;
 
 pub(super) use flags::{Arguments, Flag};
 pub(super) use output::{Output, Stop};
@@ -61,7 +66,7 @@ pub(super) struct Subcommand {
     pub flags: &'static [Flag],
 }
 
-static TOOLS: [&Tool; 15] = [
+static TOOLS: [&Tool; 18] = [
     &topics::TOOL,
     &configs::TOOL,
     &consumer_groups::TOOL,
@@ -72,6 +77,9 @@ static TOOLS: [&Tool; 15] = [
     &broker_api_versions::TOOL,
     &cluster::TOOL,
     &metadata_quorum::TOOL,
+    &features::TOOL,
+    &transactions::TOOL,
+    &client_metrics::TOOL,
     &console_producer::TOOL,
     &console_consumer::TOOL,
     &producer_perf_test::TOOL,
@@ -101,6 +109,10 @@ pub(super) fn run(tool: &'static Tool, arguments: Vec<String>) -> ExitCode {
         Some(Stop::Told) => ExitCode::FAILURE,
         Some(Stop::Message(message)) => {
             eprintln!("{message}");
+            ExitCode::FAILURE
+        }
+        Some(Stop::Misused { usage, program, message }) => {
+            eprintln!("{usage}\n{program}: error: {message}");
             ExitCode::FAILURE
         }
         Some(Stop::Usage(message)) => {

@@ -40,6 +40,8 @@ pub enum Stop {
     Message(String),
     /// It was called wrongly: this and the table of flags go to standard error.
     Usage(String),
+    /// It was called wrongly, as the tools that have subcommands say it.
+    Misused { usage: String, program: String, message: String },
 }
 
 impl From<ClientError> for Stop {

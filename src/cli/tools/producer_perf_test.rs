@@ -15,8 +15,8 @@ use super::properties::{self, Properties};
 use super::subcommands::{self, Parsed};
 use super::{Flag, Output, Stop, Tool};
 use crate::client::producer::{OnDelivery, Producer, ProducerConfig, Record};
-use crate::client::{Bootstrap, ClientConfig};
-use crate::types::Clock;
+use crate::client::{Bootstrap, ClientConfig, ClientError};
+use crate::types::{Clock, Millis, Uuid};
 
 const NAME_AND_VALUE: &str = "PROP-NAME=PROP-VALUE";
 
@@ -38,8 +38,12 @@ pub(super) static TOOL: Tool = Tool {
         Flag::value("producer.config", "CONFIG-FILE", "(DEPRECATED) Use --command-config instead"),
         Flag::value("command-config", "CONFIG-FILE", "A file with properties of the producer"),
         Flag::switch("print-metrics", "Refused: there are no client metrics"),
-        Flag::value("transactional-id", "TRANSACTIONAL-ID", "Refused: this producer has no transactions"),
-        Flag::value("transaction-duration-ms", "TRANSACTION-DURATION", "Refused: this producer has no transactions"),
+        Flag::value("transactional-id", "TRANSACTIONAL-ID", "Produce in transactions of this id"),
+        Flag::value(
+            "transaction-duration-ms",
+            "TRANSACTION-DURATION",
+            "Milliseconds after which a transaction is committed (default with an id: 3000)",
+        ),
         Flag::value("warmup-records", "WARMUP-RECORDS", "Records that the steady state is without (default: 0)"),
         Flag::value("reporting-interval", "INTERVAL-MS", "Milliseconds between reports (default: 5000)"),
         Flag::value("record-size", "RECORD-SIZE", "Bytes of a record, made at random").either(),
@@ -66,14 +70,17 @@ fn run(tool: &'static Tool, words: Vec<String>, output: &mut Output) -> Result<(
         Ok(()) => told.lock().expect("nothing panics while it counts").record(records, clock.wall()),
         Err(error) => records.iter().for_each(|_| eprintln!("{}", error.as_throwable())),
     });
-    let producer = Producer::new(plan.client.clone(), plan.producer.clone(), on_delivery).map_err(construction)?;
+    let mut producer = Producer::new(plan.client.clone(), plan.producer.clone(), on_delivery).map_err(construction)?;
+    if plan.producer.transactional_id.is_some() {
+        producer.init_transactions().map_err(uncaught)?;
+    }
     if plan.warmup > 0 {
         println!(
             "Warmup first {} records. Steady state results will print after the complete test summary.",
             plan.warmup
         );
     }
-    produce(producer, plan, &meters);
+    produce(producer, plan, &meters).map_err(uncaught)?;
     let mut meters = meters.lock().expect("nothing panics while it counts");
     let now = Clock::system().wall();
     meters.all.print_total(now);
@@ -90,7 +97,7 @@ struct Meters {
 }
 
 impl Meters {
-    fn record(&mut self, records: &[crate::client::producer::Sent], now: crate::types::Millis) {
+    fn record(&mut self, records: &[crate::client::producer::Sent], now: Millis) {
         for record in records {
             let bytes = record.value_len.max(0) as u64;
             let latency = (now.0 - record.time.0) as i32;
@@ -105,11 +112,15 @@ impl Meters {
 /// The mark of a record that comes after the warmup.
 const STEADY: u32 = 1;
 
-fn produce(mut producer: Producer, mut plan: Plan, meters: &Mutex<Meters>) {
+fn produce(mut producer: Producer, mut plan: Plan, meters: &Mutex<Meters>) -> Result<(), ClientError> {
     let clock = Clock::system();
     let mut throttle = Throttle::new(plan.throughput, clock.wall());
     let mut mark = 0;
+    let mut began = None;
     for number in 0..plan.records {
+        if plan.transaction_ms.is_some() && began.is_none() {
+            began = Some(clock.wall());
+        }
         let now = clock.wall();
         if plan.warmup > 0 && number == plan.warmup {
             let mut meters = meters.lock().expect("nothing panics while it counts");
@@ -119,12 +130,24 @@ fn produce(mut producer: Producer, mut plan: Plan, meters: &Mutex<Meters>) {
         }
         let payload = plan.payload.next(number);
         let record = Record { value: Some(payload), mark, ..Record::default() };
-        if let Err(error) = producer.send(&plan.topic, now, &record) {
-            eprintln!("{}", error.as_throwable());
+        match producer.send(&plan.topic, now, &record) {
+            Err(error) if plan.transaction_ms.is_some() => return Err(error),
+            Err(error) => eprintln!("{}", error.as_throwable()),
+            Ok(()) => {}
+        }
+        if let (Some(since), Some(limit)) = (began, plan.transaction_ms)
+            && limit <= now - since
+        {
+            producer.commit_transaction()?;
+            began = None;
         }
         throttle.pause(number, now);
     }
+    if began.is_some() {
+        producer.commit_transaction()?;
+    }
     producer.close();
+    Ok(())
 }
 
 /// What is to be produced, and how.
@@ -134,6 +157,8 @@ struct Plan {
     warmup: u64,
     interval_ms: i64,
     throughput: f64,
+    /// How long a transaction lasts; without it there are none.
+    transaction_ms: Option<Millis>,
     payload: Payload,
     client: ClientConfig,
     producer: ProducerConfig,
@@ -148,7 +173,7 @@ impl Plan {
         let size = subcommands::convert::<i32>(tool, parsed, "record-size", "Integer")?;
         let warmup = long("warmup-records")?.unwrap_or(0).max(0);
         let interval_ms = long("reporting-interval")?.unwrap_or(5_000);
-        long("transaction-duration-ms")?;
+        let transaction_ms = long("transaction-duration-ms")?;
         if records <= 0 {
             return Err(wrong("--num-records should be greater than zero."));
         }
@@ -162,13 +187,14 @@ impl Plan {
             return Err(wrong("--record-size should be greater than zero."));
         }
         check_config_flags(tool, parsed)?;
+        if transaction_ms.is_some_and(|duration| duration <= 0) {
+            return Err(wrong("--transaction-duration-ms should be greater than zero."));
+        }
         if interval_ms <= 0 {
             return Err(wrong("--reporting-interval should be greater than zero."));
         }
-        for flag in ["print-metrics", "transactional-id", "transaction-duration-ms"] {
-            if parsed.has(flag) {
-                return Err(Stop::Message(format!("--{flag} is not supported by this tool; use Kafka's own")));
-            }
+        if parsed.has("print-metrics") {
+            return Err(Stop::Message("--print-metrics is not supported by this tool; use Kafka's own".to_owned()));
         }
         let payload = match (parsed.value("payload-file"), size) {
             (Some(file), _) => {
@@ -179,9 +205,10 @@ impl Plan {
             (None, None) => Payload::Number(Vec::new()),
         };
         let (client, producer) = config(parsed, output)?;
+        let transaction_ms = producer.transactional_id.as_ref().map(|_| Millis(transaction_ms.unwrap_or(3_000)));
         let topic = parsed.value("topic").unwrap_or_default().to_owned();
         let (records, warmup) = (records as u64, warmup as u64);
-        Ok(Plan { topic, records, warmup, interval_ms, throughput, payload, client, producer })
+        Ok(Plan { topic, records, warmup, interval_ms, throughput, transaction_ms, payload, client, producer })
     }
 }
 
@@ -221,6 +248,12 @@ fn config(parsed: &Parsed, output: &mut Output) -> Result<(ClientConfig, Produce
             _ => return Err(Stop::Message(format!("java.lang.IllegalArgumentException: Invalid property: {pair}"))),
         }
     }
+    if parsed.has("transactional-id") || parsed.has("transaction-duration-ms") {
+        let id = parsed.value("transactional-id").map(str::to_owned);
+        let id = id.or(properties.remove("transactional.id"));
+        let id = id.unwrap_or_else(|| format!("performance-producer-{}", Uuid::random()));
+        properties.insert("transactional.id".to_owned(), id);
+    }
     let servers = parsed.value("bootstrap-server").map(str::to_owned).or(properties.remove("bootstrap.servers"));
     let producer = ProducerConfig::new(&properties).map_err(|error| Stop::Message(error.as_throwable()))?;
     let client = ClientConfig::new(Bootstrap::Servers(servers.unwrap_or_default()), properties, "perf-producer-client")
@@ -228,7 +261,12 @@ fn config(parsed: &Parsed, output: &mut Output) -> Result<(ClientConfig, Produce
     Ok((client, producer))
 }
 
-fn construction(error: crate::client::ClientError) -> Stop {
+/// What ends the tool with an exception.
+fn uncaught(error: ClientError) -> Stop {
+    Stop::Message(error.as_throwable())
+}
+
+fn construction(error: ClientError) -> Stop {
     Stop::Message(format!(
         "org.apache.kafka.common.KafkaException: Failed to construct kafka producer\nCaused by: {}",
         error.as_throwable()

@@ -3,6 +3,15 @@
 use super::flags::Value;
 use super::{Flag, KAFKA_VERSION, Output, Stop, Subcommand, Tool};
 
+/// The flag that ends a call with Kafka's version.
+const VERSION: &str = "version";
+
+/// A value that is shown as Kafka names it.
+pub const HOST_AND_PORT: &str = "host:port";
+
+/// The only tool that Kafka calls by the name of its script, and whose subcommands have a name together.
+const CALLED_BY_SCRIPT: &str = "transactions";
+
 /// What a tool was called with.
 #[derive(Debug, Default)]
 pub struct Parsed {
@@ -39,7 +48,8 @@ pub fn parse(tool: &'static Tool, words: &[String], help: Stop, output: &mut Out
             output.line(scope.help());
             return Err(help);
         }
-        if word == "--version" && tool.flags.iter().any(|flag| flag.long == "version") {
+        let is_version = |flag: &Flag| flag.long == VERSION && is_name(flag, word);
+        if tool.flags.iter().any(is_version) {
             output.line(KAFKA_VERSION);
             return Err(Stop::Done);
         }
@@ -78,7 +88,10 @@ pub fn parse(tool: &'static Tool, words: &[String], help: Stop, output: &mut Out
         }
     }
     if scope.subcommand.is_none() && !tool.subcommands.is_empty() {
-        return Err(scope.error("too few arguments"));
+        return Err(match strangers[..] {
+            [] => scope.error("too few arguments"),
+            [first, ..] => scope.error(&format!("unrecognized arguments: '{first}'")),
+        });
     }
     parsed.command = scope.subcommand.map_or("", |sub| sub.name);
     scope.check_required(&parsed)?;
@@ -161,7 +174,10 @@ impl Scope {
     fn check_required(&self, parsed: &Parsed) -> Result<(), Stop> {
         let all = || self.tool.flags.iter().chain(self.subcommand.into_iter().flat_map(|sub| sub.flags));
         if let Some(missing) = all().find(|flag| flag.required && !parsed.has(flag.long)) {
-            return Err(self.error(&format!("argument {} is required", names(missing))));
+            // The complaint comes from the parser that has the flag.
+            let of_tool = self.tool.flags.iter().any(|flag| flag.long == missing.long);
+            let scope = Scope { tool: self.tool, subcommand: self.subcommand.filter(|_| !of_tool) };
+            return Err(scope.error(&format!("argument {} is required", names(missing))));
         }
         let group: Vec<&Flag> = all().filter(|flag| flag.either).collect();
         if !group.is_empty() && !group.iter().any(|flag| parsed.has(flag.long)) {
@@ -180,27 +196,24 @@ impl Scope {
     }
 
     fn error(&self, message: &str) -> Stop {
-        Stop::Message(format!("{}\nkafka-{}: error: {message}", self.usage(), self.tool.name))
+        Stop::Misused { usage: self.usage(), program: self.program(), message: message.to_owned() }
+    }
+
+    fn program(&self) -> String {
+        let suffix = if self.tool.name == CALLED_BY_SCRIPT { ".sh" } else { "" };
+        format!("kafka-{}{suffix}", self.tool.name)
     }
 
     fn usage(&self) -> String {
-        let mut usage = format!("usage: kafka-{}", self.tool.name);
-        let shown = |flag: &Flag| match flag.value {
-            Value::None => format!("--{}", flag.long),
-            Value::Several(value) => format!("--{} {value} [{value} ...]", flag.long),
-            // Kafka names the value of some flags; of the others the parser makes a name from the flag's.
-            Value::Required(value) | Value::Optional(value) if value == value.to_uppercase() => {
-                format!("--{} {value}", flag.long)
-            }
-            Value::Required(_) | Value::Optional(_) => {
-                format!("--{} {}", flag.long, flag.long.replace('-', "_").to_uppercase())
-            }
-        };
+        let mut usage = format!("usage: {}", self.program());
         let either = |flags: &mut dyn Iterator<Item = &Flag>| {
             let group: Vec<String> = flags.filter(|flag| flag.either).map(shown).collect();
             if group.is_empty() { String::new() } else { format!(" ({})", group.join(" | ")) }
         };
         if let Some(subcommand) = self.subcommand {
+            for flag in self.tool.flags.iter().filter(|flag| flag.required) {
+                usage.push_str(&format!(" {}", shown(flag)));
+            }
             usage.push_str(&format!("{} {}", either(&mut self.tool.flags.iter()), subcommand.name));
         }
         usage.push_str(" [-h]");
@@ -213,7 +226,10 @@ impl Scope {
         usage.push_str(&either(&mut self.flags()));
         if self.subcommand.is_none() && !self.tool.subcommands.is_empty() {
             let names: Vec<&str> = self.tool.subcommands.iter().map(|sub| sub.name).collect();
-            usage.push_str(&format!(" {{{}}} ...", names.join(",")));
+            usage.push_str(&match self.tool.name {
+                CALLED_BY_SCRIPT => " COMMAND ...".to_owned(),
+                _ => format!(" {{{}}} ...", names.join(",")),
+            });
         }
         usage
     }
@@ -231,6 +247,27 @@ impl Scope {
         }
         text
     }
+}
+
+/// A flag as a usage shows it.
+fn shown(flag: &Flag) -> String {
+    match flag.value {
+        // The only flag that Kafka declares by its short form first.
+        Value::None if flag.long == VERSION => "-v".to_owned(),
+        Value::None => format!("--{}", flag.long),
+        Value::Several(value) => format!("--{} {value} [{value} ...]", flag.long),
+        // Kafka names the value of some flags; of the others the parser makes a name from the flag's.
+        Value::Required(value) | Value::Optional(value) if value == value.to_uppercase() || value == HOST_AND_PORT => {
+            format!("--{} {value}", flag.long)
+        }
+        Value::Required(_) | Value::Optional(_) => {
+            format!("--{} {}", flag.long, flag.long.replace('-', "_").to_uppercase())
+        }
+    }
+}
+
+fn is_name(flag: &Flag, word: &str) -> bool {
+    word.strip_prefix("--") == Some(flag.long) || flag.short.is_some_and(|short| word.strip_prefix('-') == Some(short))
 }
 
 fn names(flag: &Flag) -> String {

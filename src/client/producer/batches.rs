@@ -244,6 +244,7 @@ impl Batch {
         let builder = BatchBuilder::new(Offset::ZERO)
             .compression(config.compression, config.compression_level)
             .reserve(config.batch_size.max(first));
+        let builder = if config.transactional_id.is_some() { builder.transactional() } else { builder };
         Batch {
             content: Content::Open(Box::new(builder)),
             records: Vec::new(),

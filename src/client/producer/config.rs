@@ -38,10 +38,14 @@ pub struct ProducerConfig {
     pub max_in_flight: usize,
     /// `metadata.max.age.ms`
     pub metadata_max_age: Duration,
+    /// `transactional.id`
+    pub transactional_id: Option<String>,
+    /// `transaction.timeout.ms`
+    pub transaction_timeout_ms: i32,
 }
 
 /// Properties that would change what a producer does, and whose work is not done here.
-const NOT_SERVED: [&str; 3] = ["transactional.id", "partitioner.class", "interceptor.classes"];
+const NOT_SERVED: [&str; 2] = ["partitioner.class", "interceptor.classes"];
 
 impl ProducerConfig {
     /// Reads what concerns a producer.
@@ -62,26 +66,12 @@ impl ProducerConfig {
             read.number("retries", i32::MAX, 0)? as u32,
             read.number("max.in.flight.requests.per.connection", 5, 1)? as usize,
         );
-        let can_be_idempotent = acks == -1 && retries > 0 && max_in_flight <= 5;
-        let idempotent = match properties.get("enable.idempotence").map(String::as_str) {
-            None => can_be_idempotent,
-            Some("false") => false,
-            Some("true") if can_be_idempotent => true,
-            Some("true") => {
-                let what = match (acks, retries) {
-                    (-1, 0) => "retries to non-zero",
-                    (-1, _) => "max.in.flight.requests.per.connection to at most 5",
-                    _ => "acks to all",
-                };
-                return Err(ClientError::Config(format!("Must set {what} in order to use the idempotent producer.")));
-            }
-            Some(other) => {
-                return Err(ClientError::Config(format!(
-                    "Invalid value {other} for configuration enable.idempotence: Expected value to be either true or \
-                     false"
-                )));
-            }
-        };
+        let idempotent = idempotence(properties, acks, retries, max_in_flight)?;
+        let transactional_id = properties.get("transactional.id").cloned();
+        if transactional_id.is_some() && !idempotent {
+            let message = "Cannot set a transactional.id without also enabling idempotence.";
+            return Err(ClientError::Config(message.to_owned()));
+        }
         let linger = read.millis("linger.ms", 5)?;
         let request_timeout = read.millis("request.timeout.ms", 30_000)?;
         let mut delivery_timeout = read.millis("delivery.timeout.ms", 120_000)?;
@@ -109,7 +99,35 @@ impl ProducerConfig {
             idempotent,
             max_in_flight,
             metadata_max_age: read.millis("metadata.max.age.ms", 300_000)?,
+            transactional_id,
+            transaction_timeout_ms: read.number("transaction.timeout.ms", 60_000, 0)?,
         })
+    }
+}
+
+/// Whether each batch is to be written once: unless told otherwise, where the rest allows it.
+fn idempotence(
+    properties: &BTreeMap<String, String>,
+    acks: i16,
+    retries: u32,
+    max_in_flight: usize,
+) -> Result<bool, ClientError> {
+    let is_possible = acks == -1 && retries > 0 && max_in_flight <= 5;
+    match properties.get("enable.idempotence").map(String::as_str) {
+        None => Ok(is_possible),
+        Some("false") => Ok(false),
+        Some("true") if is_possible => Ok(true),
+        Some("true") => {
+            let what = match (acks, retries) {
+                (-1, 0) => "retries to non-zero",
+                (-1, _) => "max.in.flight.requests.per.connection to at most 5",
+                _ => "acks to all",
+            };
+            Err(ClientError::Config(format!("Must set {what} in order to use the idempotent producer.")))
+        }
+        Some(other) => Err(ClientError::Config(format!(
+            "Invalid value {other} for configuration enable.idempotence: Expected value to be either true or false"
+        ))),
     }
 }
 

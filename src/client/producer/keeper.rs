@@ -6,7 +6,7 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use super::batches::{Partition, State};
-use super::{NOBODY, Shared, sender};
+use super::{NOBODY, Shared, sender, transaction};
 use crate::client::{Address, Client, ClientError, Target, no_fault};
 use crate::protocol::StrBytes;
 use crate::protocol::messages::metadata_request::MetadataRequestTopic;
@@ -76,11 +76,17 @@ impl Keeper {
                 shared.work.notify_all();
                 return None;
             }
+            if state.renew && config.transactional_id.is_some() && state.fatal.is_none() {
+                // The transaction lacks a batch: what follows must not be written either.
+                state.fatal = Some(transaction::failed());
+                continue;
+            }
             let unknown = state.wanted.iter().any(|topic| !state.topics.contains_key(topic));
             let old = self.refreshed.elapsed() >= config.metadata_max_age;
             let topics = (unknown || state.stale || old).then(|| state.wanted.iter().cloned().collect());
             let needs_id = state.producer.is_none() && !state.wanted.is_empty() || state.renew && state.is_calm();
-            let producer = config.idempotent && needs_id && state.fatal.is_none();
+            let is_own = config.idempotent && config.transactional_id.is_none();
+            let producer = is_own && needs_id && state.fatal.is_none();
             if topics.is_some() || producer {
                 state.stale = false;
                 return Some(Duties { topics, producer });

@@ -16,6 +16,8 @@ use crate::types::{BrokerId, ErrorCode, ProducerEpoch, ProducerId};
 
 /// The versions that name topics: from that of Kafka 0.11's batches to the last before topic ids.
 const VERSIONS: (i16, i16) = (3, 12);
+/// The last version that leaves it to the producer to add partitions to its transaction.
+const LAST_TRANSACTIONAL: i16 = 11;
 /// How long a sender without work sleeps at most.
 const IDLE: Duration = Duration::from_secs(1);
 
@@ -93,7 +95,8 @@ impl Sender<'_> {
                 self.connection.insert(Connection::open(&address, &self.shared.client, deadline)?)
             }
         };
-        let version = connection.version_within(ProduceRequest::KEY, VERSIONS)?;
+        let newest = if config.transactional_id.is_some() { LAST_TRANSACTIONAL } else { VERSIONS.1 };
+        let version = connection.version_within(ProduceRequest::KEY, (VERSIONS.0, newest))?;
         match config.acks {
             0 => connection.send_unanswered(version, &request, deadline)?,
             _ => connection.send(version, &request, deadline)?,
@@ -117,7 +120,9 @@ impl Sender<'_> {
                 ),
             }
         }
+        let id = config.transactional_id.as_ref();
         ProduceRequest::default()
+            .with_transactional_id(id.map(|id| StrBytes::from_string(id.clone()).into()))
             .with_acks(config.acks)
             .with_timeout_ms(i32::try_from(config.request_timeout.as_millis()).unwrap_or(i32::MAX))
             .with_topic_data(topics)

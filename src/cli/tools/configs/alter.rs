@@ -2,17 +2,12 @@
 
 use fancy_regex::Regex;
 
-use super::super::admin::{broker_of, properties, resource, text};
+use super::super::admin::{alter_configs, properties, resource};
 use super::super::{Arguments, Output, Stop, hash_order};
 use super::describe::configs_of;
 use super::entities::{BROKER_LOGGERS, BROKERS, CLIENT_METRICS, CLIENTS, Entities, GROUPS, IPS, TOPICS, USERS};
 use super::{Failed, quotas};
-use crate::client::{Bootstrap, Client, ClientError, Target};
-use crate::protocol::messages::IncrementalAlterConfigsRequest;
-use crate::protocol::messages::incremental_alter_configs_request::{AlterConfigsResource, AlterableConfig};
-
-const SET: i8 = 0;
-const DELETE: i8 = 1;
+use crate::client::Client;
 
 /// Configs of users and clients that are quotas.
 const QUOTAS: [&str; 4] =
@@ -132,27 +127,9 @@ fn pairs(list: &str) -> Result<Vec<(String, String)>, Failed> {
 }
 
 fn alter_resource(client: &mut Client, kind: i8, name: &str, changes: &Changes) -> Result<(), Failed> {
-    let operation = |key: &str, operation: i8, value: &str| {
-        AlterableConfig::default().with_name(text(key)).with_config_operation(operation).with_value(Some(text(value)))
-    };
-    let deleted = changes.deleted.iter().map(|key| operation(key, DELETE, ""));
-    let added = changes.added.iter().map(|(key, value)| operation(key, SET, value));
-    let resource = AlterConfigsResource::default()
-        .with_resource_type(kind)
-        .with_resource_name(text(name))
-        .with_configs(deleted.chain(added).collect());
-    let request = IncrementalAlterConfigsRequest::default().with_resources(vec![resource]);
-    let target = match (broker_of(kind, &[name]), &client.config.bootstrap) {
-        (Target::Any, Bootstrap::Controllers(_)) => Target::Controller,
-        (target, _) => target,
-    };
-    let answer = client.call(target, "incrementalAlterConfigs", &request, |answer| {
-        super::super::admin::not_controller(answer.responses.iter().map(|response| response.error_code))
-    })?;
-    for response in &answer.responses {
-        ClientError::from_wire(response.error_code, response.error_message.as_deref())?;
-    }
-    Ok(())
+    let deleted = changes.deleted.iter().map(|key| (key.clone(), None));
+    let added = changes.added.iter().map(|(key, value)| (key.clone(), Some(value.clone())));
+    Ok(alter_configs(client, kind, name, &deleted.chain(added).collect::<Vec<_>>())?)
 }
 
 fn alter_users_and_clients(client: &mut Client, entities: &Entities, changes: &Changes) -> Result<(), Failed> {

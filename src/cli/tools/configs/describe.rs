@@ -1,12 +1,11 @@
 //! Configs described.
 
-use super::super::admin::{broker_of, describe_configs, list_topics, resource, source};
+use super::super::admin::{broker_of, config_resources, describe_configs, list_topics, resource, source};
 use super::super::groups::list_groups;
 use super::super::{Arguments, Output, hash_order};
 use super::entities::{BROKER_LOGGERS, BROKERS, CLIENT_METRICS, Entities, GROUPS, IPS, TOPICS};
 use super::{Failed, quotas};
 use crate::client::{Client, ClientError, Target};
-use crate::protocol::messages::ListConfigResourcesRequest;
 use crate::protocol::messages::describe_configs_response::DescribeConfigsResourceResult;
 use crate::types::{ErrorCode, topic_name_fault};
 
@@ -114,19 +113,6 @@ fn every(client: &mut Client, kind: &str) -> Result<Vec<String>, Failed> {
             names
         }
     })
-}
-
-fn config_resources(client: &mut Client, kind: i8) -> Result<Vec<String>, ClientError> {
-    let request = move |version: i16| match version {
-        0 if kind != resource::CLIENT_METRICS => Err(ClientError::of(ErrorCode::UnsupportedVersion)),
-        0 => Ok(ListConfigResourcesRequest::default()),
-        _ => Ok(ListConfigResourcesRequest::default().with_resource_types(vec![kind])),
-    };
-    let fault = |answer: &crate::protocol::messages::ListConfigResourcesResponse| answer.error_code;
-    let answer =
-        client.call_versioned::<ListConfigResourcesRequest>(Target::Any, "listConfigResources", request, fault)?;
-    ClientError::from_wire(answer.error_code, None)?;
-    Ok(answer.config_resources.iter().map(|found| found.resource_name.to_string()).collect())
 }
 
 /// Groups that have configs; `None` where the cluster cannot or may not tell.

@@ -1,8 +1,21 @@
-//! The order in which Java walks a `HashMap`, which the output of several tools shows.
+//! The order in which Java walks a `HashMap`: the output of several tools shows it, and ids are made from it.
+
+use super::Uuid;
 
 /// Java's hash of a string: over its UTF-16 units.
 pub fn of_text(text: &str) -> i32 {
     text.encode_utf16().fold(0, |hash: i32, unit| hash.wrapping_mul(31).wrapping_add(i32::from(unit)))
+}
+
+/// The hash of an id.
+pub fn of_uuid(id: Uuid) -> i32 {
+    let words = id.0.chunks_exact(4).map(|word| i32::from_be_bytes([word[0], word[1], word[2], word[3]]));
+    words.fold(0, |hash, word| hash ^ word)
+}
+
+/// The hash of a number of 64 bits.
+pub fn of_long(number: i64) -> i32 {
+    (number ^ (number as u64 >> 32) as i64) as i32
 }
 
 /// The hash of a topic's partition.
