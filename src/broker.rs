@@ -35,6 +35,7 @@ use crate::network::{AdminServer, BindError, Health, Server};
 use crate::quorum::Quorum;
 use crate::replication::Partitions;
 use crate::replication::fetch_session::FetchSessions;
+use crate::telemetry::{self, ClientTelemetry};
 use crate::types::{BrokerId, Clock, ErrorCode, OFFSETS_TOPIC, TRANSACTIONS_TOPIC, Uuid};
 
 use cleaner::Cleaner;
@@ -152,6 +153,7 @@ impl Broker {
             )),
             fetch_sessions: FetchSessions::new(broker.max_incremental_fetch_session_cache_slots.max(0) as usize),
             producer_ids: ProducerIds::default(),
+            telemetry: client_telemetry(&broker, &clock, &metrics),
             log_levels: setup.logs,
             budget: server.network().decode_budget.clone(),
             controller: cluster.controller().clone(),
@@ -246,6 +248,23 @@ fn register_coordinators(node: &Node) {
     });
 }
 
+/// What clients push, and where it is shown.
+fn client_telemetry(config: &BrokerConfig, clock: &Clock, metrics: &Metrics) -> Arc<ClientTelemetry> {
+    let settings = telemetry::Settings { max_bytes: config.telemetry_max_bytes.max(0) as usize };
+    let telemetry = Arc::new(ClientTelemetry::new(settings, clock.clone(), Uuid::random));
+    let shown = telemetry.clone();
+    metrics.register_families("Pushed by a client", move || shown.families());
+    let asked = telemetry.clone();
+    metrics.register_gauges("telemetry_clients", "Clients that ask what metrics to push", move || {
+        vec![(Vec::new(), asked.instances() as f64)]
+    });
+    let asked = telemetry.clone();
+    metrics.register_gauges("telemetry_dropped", "Numbers of clients that were pushed and not kept", move || {
+        vec![(Vec::new(), asked.dropped() as f64)]
+    });
+    telemetry
+}
+
 /// From directories that may be empty to a leading quorum and open logs.
 fn open_storage(
     setup: &Setup,
@@ -286,6 +305,7 @@ fn publisher(
         partitions: node.partitions.clone(),
         groups: node.groups.clone(),
         transactions: node.transactions.clone(),
+        telemetry: node.telemetry.clone(),
         node: Arc::downgrade(node),
         image: node.image.clone(),
         clock: node.clock.clone(),

@@ -19,6 +19,7 @@ pub mod controller;
 pub mod coordinator;
 pub mod quorum;
 pub mod replication;
+pub mod telemetry;
 
 pub mod handlers;
 

@@ -54,6 +54,11 @@ impl Metrics {
         self.lock().register_collector(Box::new(AskedGauges { name, help, read: Box::new(read) }));
     }
 
+    /// Adds metrics whose names are known at each scrape only.
+    pub fn register_families(&self, help: &'static str, read: impl Fn() -> Vec<Family> + Send + Sync + 'static) {
+        self.lock().register_collector(Box::new(AskedFamilies { help, read: Box::new(read) }));
+    }
+
     /// Everything, in the text format of OpenMetrics.
     pub fn encode(&self) -> Result<String, fmt::Error> {
         let mut text = String::new();
@@ -68,6 +73,17 @@ impl Metrics {
 
 /// Labels of a gauge, by name.
 pub type Labels = Vec<(&'static str, String)>;
+
+/// A metric with all its values.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Family {
+    /// Without `ottla_` in front, and without `_total` behind.
+    pub name: String,
+    /// It only grows.
+    pub counter: bool,
+    /// A value for each set of labels.
+    pub samples: Vec<(Vec<(String, String)>, f64)>,
+}
 
 /// What goes through the sockets.
 #[derive(Debug, Default)]
@@ -258,6 +274,33 @@ impl Collector for AskedGauges {
     }
 }
 
+struct AskedFamilies {
+    help: &'static str,
+    read: Box<dyn Fn() -> Vec<Family> + Send + Sync>,
+}
+
+impl fmt::Debug for AskedFamilies {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.help)
+    }
+}
+
+impl Collector for AskedFamilies {
+    fn encode(&self, mut encoder: DescriptorEncoder) -> Result<(), fmt::Error> {
+        for Family { name, counter, samples } in (self.read)() {
+            let kind = if counter { MetricType::Counter } else { MetricType::Gauge };
+            let mut family = encoder.encode_descriptor(&name, self.help, None, kind)?;
+            for (labels, value) in samples {
+                match counter {
+                    true => ConstCounter::new(value).encode(family.encode_family(&labels)?)?,
+                    false => ConstGauge::new(value).encode(family.encode_family(&labels)?)?,
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -274,6 +317,12 @@ mod tests {
         metadata.error(9999);
         assert!(metrics.requests.api(1).is_none() && metrics.requests.api(-1).is_none());
         metrics.register_gauges("log_size_bytes", "Sizes", || vec![(vec![("topic", "a\"b".to_string())], 5.0)]);
+        metrics.register_families("Pushed", || {
+            let labels = vec![("client_id".to_string(), "a\"b\n".to_string())];
+            let family =
+                |name: &str, counter| Family { name: name.to_string(), counter, samples: vec![(labels.clone(), 1.5)] };
+            vec![family("client_sent", true), family("client_depth", false)]
+        });
         let text = metrics.encode().expect("text");
         for line in [
             "ottla_network_received_bytes_total 7",
@@ -283,6 +332,9 @@ mod tests {
             "ottla_request_errors_total{api=\"Metadata\",error=\"UNKNOWN\"} 1",
             "ottla_request_errors_total{api=\"Metadata\",error=\"?\"} 1",
             "ottla_log_size_bytes{topic=\"a\\\"b\"} 5.0",
+            "# TYPE ottla_client_sent counter",
+            "ottla_client_sent_total{client_id=\"a\\\"b\\n\"} 1.5",
+            "ottla_client_depth{client_id=\"a\\\"b\\n\"} 1.5",
         ] {
             assert!(text.contains(line), "{line} is not in\n{text}");
         }

@@ -23,6 +23,8 @@ WEIGHTS = {
     "Produce": 30, "Fetch": 30, "ListOffsets": 10, "Metadata": 10, "OffsetCommit": 10, "OffsetFetch": 10, "DeleteRecords": 5,
     "JoinGroup": 2, "DescribeConfigs": 2, "AddRaftVoter": 0,
     "AddPartitionsToTxn": 0, "WriteTxnMarkers": 0, "TxnOffsetCommit": 0,
+    # What a client is told depends on the moment, and on an id that the broker makes up.
+    "GetTelemetrySubscriptions": 0, "PushTelemetry": 0,
 }
 WEIGHT = 3
 

@@ -22,7 +22,7 @@ import schema
 from compare import Declared
 from harness import install
 from harness.broker import Broker
-from harness.shell import Failed, end_all
+from harness.shell import WORK, Failed, end_all
 from pair import Pair
 
 PROPERTIES = {
@@ -36,6 +36,8 @@ PROPERTIES = {
     "log.cleaner.backoff.ms": "600000",
     # Records of any age stay.
     "log.retention.ms": "-1",
+    # Without it the JVM has no telemetry of clients.
+    "metric.reporters": "TelemetryReceiver",
 }
 RANDOM_REQUESTS, RANDOM_REQUESTS_QUICK = 1000, 300
 
@@ -46,9 +48,10 @@ def main() -> int:
     began = time.monotonic()
     declared = Declared(HERE / "declared.txt")
     try:
-        install.need("jvm", "ottla")
+        install.need("jvm", "java", "ottla")
         apis = schema.load(install.KAFKA / "libs")
-        jvm, ottla = Broker("jvm", "diff-jvm", PROPERTIES), Broker("ottla", "diff-ottla", PROPERTIES)
+        jvm = Broker("jvm", "diff-jvm", PROPERTIES, {"CLASSPATH": str(WORK / "java")})
+        ottla = Broker("ottla", "diff-ottla", PROPERTIES)
         start_both(jvm, ottla)
         pair = Pair(apis, jvm, ottla, declared, options.quick)
         pair.await_producer_ids()

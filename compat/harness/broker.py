@@ -37,8 +37,9 @@ def free_port() -> int:
 class Broker:
     """`kind` is "ottla" or "jvm"; both are started on the same server.properties."""
 
-    def __init__(self, kind: str, name: str, properties: dict[str, str] | None = None):
+    def __init__(self, kind: str, name: str, properties: dict[str, str] | None = None, environment: dict[str, str] | None = None):
         self.kind, self.name = kind, name
+        self.environment = {**os.environ, **(environment or {})}
         self.root = WORK / "run" / f"{os.getpid()}-{name}"
         shutil.rmtree(self.root, ignore_errors=True)
         self.data = self.root / "data"
@@ -105,7 +106,7 @@ class Broker:
         else:
             command = [COMPAT / "jvm" / "start.sh", self.config]
         with open(self.log_file, "ab") as log:
-            self.process = spawn(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self.root)
+            self.process = spawn(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self.root, env=self.environment)
 
     @property
     def pid(self) -> int:

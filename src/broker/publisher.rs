@@ -21,6 +21,7 @@ use crate::log::{LogDirs, LogError, MovedListener};
 use crate::metadata::{ConfigResource, Feature, MetadataDelta, MetadataImage, PartitionRegistration, TopicImage};
 use crate::protocol::compression::Compression;
 use crate::replication::{Leadership, Partition, Partitions};
+use crate::telemetry::ClientTelemetry;
 use crate::types::{BrokerId, Clock, DirectoryId, OFFSETS_TOPIC, TRANSACTIONS_TOPIC, TopicId, TopicPartition, Uuid};
 
 /// A replica that this broker placed in a directory the controller does not know of yet.
@@ -39,6 +40,7 @@ pub struct Publisher {
     pub partitions: Arc<Partitions>,
     pub groups: Arc<Groups>,
     pub transactions: Arc<Transactions>,
+    pub telemetry: Arc<ClientTelemetry>,
     /// Who writes the markers of transactions.
     pub node: Weak<Node>,
     pub image: Arc<ArcSwap<MetadataImage>>,
@@ -99,6 +101,7 @@ impl Publisher {
             }
         }
         self.enforce_features(image);
+        self.subscribe_to_clients(image);
         for topic in [OFFSETS_TOPIC, TRANSACTIONS_TOPIC].into_iter().filter_map(|name| image.topics.named(name)) {
             self.coordinate(topic, topic.partitions.keys().copied().collect());
         }
@@ -149,6 +152,9 @@ impl Publisher {
         if changed.is_empty() {
             return;
         }
+        if changed.iter().any(|resource| resource.kind == ConfigResource::CLIENT_METRICS) {
+            self.subscribe_to_clients(image);
+        }
         let of_broker = |resource: &&ConfigResource| resource.kind == ConfigResource::BROKER;
         let all = changed.iter().any(|resource| of_broker(&resource));
         if all {
@@ -164,6 +170,12 @@ impl Publisher {
                 }
             }
         }
+    }
+
+    fn subscribe_to_clients(&self, image: &MetadataImage) {
+        let subscriptions =
+            image.configs.iter().filter(|(resource, _)| resource.kind == ConfigResource::CLIENT_METRICS);
+        self.telemetry.set_subscriptions(subscriptions.map(|(resource, configs)| (resource.name.as_str(), &**configs)));
     }
 
     fn topic_config(&self, image: &MetadataImage, topic: &str) -> Arc<TopicConfig> {

@@ -1,5 +1,4 @@
-//! CLIENT_METRICS resources (KIP-714): what is kept and described of them, by the rules of Kafka. No client is told of
-//! them: the calls with which clients push metrics are not served.
+//! CLIENT_METRICS resources (KIP-714), by the rules of Kafka: which metrics which clients push.
 
 use std::collections::BTreeMap;
 
@@ -11,11 +10,12 @@ use super::key::Type;
 
 const INTERVAL_MS: &str = "interval.ms";
 const MATCH: &str = "match";
+const METRICS: &str = "metrics";
 /// Name, type, default and meaning of each key, in the order of their names.
 const KEYS: [(&str, Type, &str, &str); 3] = [
     (INTERVAL_MS, Type::Int, "300000", "Milliseconds between two pushes of a client."),
     (MATCH, Type::List, "", "Which clients: pairs of a property and a pattern for it."),
-    ("metrics", Type::List, "", "Prefixes of the names of the metrics to push."),
+    (METRICS, Type::List, "", "Prefixes of the names of the metrics to push."),
 ];
 const INTERVALS: std::ops::RangeInclusive<i32> = 100..=3_600_000;
 const MATCHED: [&str; 6] = [
@@ -54,19 +54,67 @@ pub fn check_client_metrics(name: &str, configs: &BTreeMap<String, String>) -> R
             return Err(SubscriptionFault::Request(format!("Invalid value {interval} for {INTERVAL_MS}, {message}")));
         }
     }
-    let patterns = configs.get(MATCH).map(String::as_str).unwrap_or_default();
-    match patterns.split(',').map(str::trim).find(|pattern| !patterns.is_empty() && !is_pattern(pattern)) {
-        Some(pattern) => Err(SubscriptionFault::Config(format!("Illegal client matching pattern: {pattern}"))),
+    for key in [METRICS, MATCH] {
+        if list(configs, key).any(str::is_empty) {
+            return Err(SubscriptionFault::Config(format!("Configuration '{key}' values must not be empty.")));
+        }
+    }
+    match list(configs, MATCH).find(|text| pattern(text).is_none()) {
+        Some(text) => Err(SubscriptionFault::Config(format!("Illegal client matching pattern: {text}"))),
         None => Ok(()),
     }
 }
 
-/// A property of clients, and a regular expression for it.
-fn is_pattern(text: &str) -> bool {
-    match text.split('=').collect::<Vec<_>>()[..] {
-        [property, pattern] => MATCHED.contains(&property.trim()) && Regex::new(pattern.trim()).is_ok(),
-        _ => false,
+/// A subscription as it is set.
+#[derive(Clone, Debug)]
+pub struct ClientMetricsConfig {
+    /// Prefixes of the names of metrics, each once.
+    pub metrics: Vec<String>,
+    /// Milliseconds between two pushes.
+    pub interval_ms: i32,
+    /// Properties of clients, each once, and what the whole of it must match.
+    pub matches: Vec<(String, Regex)>,
+}
+
+impl ClientMetricsConfig {
+    pub const INTERVAL_MS_DEFAULT: i32 = 300_000;
+
+    /// Reads what is set; the error is what is wrong with it.
+    pub fn read(configs: &BTreeMap<String, String>) -> Result<ClientMetricsConfig, String> {
+        check_client_metrics("-", configs).map_err(|fault| match fault {
+            SubscriptionFault::Request(message) | SubscriptionFault::Config(message) => message,
+        })?;
+        let mut metrics: Vec<String> = Vec::new();
+        for metric in list(configs, METRICS) {
+            if !metrics.iter().any(|known| known == metric) {
+                metrics.push(metric.to_owned());
+            }
+        }
+        let mut matches: Vec<(String, Regex)> = Vec::new();
+        for (property, pattern) in list(configs, MATCH).filter_map(pattern) {
+            matches.retain(|(known, _)| known != property);
+            matches.push((property.to_owned(), pattern));
+        }
+        let interval_ms = configs.get(INTERVAL_MS).and_then(|text| text.trim().parse().ok());
+        let interval_ms = interval_ms.unwrap_or(ClientMetricsConfig::INTERVAL_MS_DEFAULT);
+        Ok(ClientMetricsConfig { metrics, interval_ms, matches })
     }
+}
+
+/// The values of a list; one of nothing but blanks has none.
+fn list<'a>(configs: &'a BTreeMap<String, String>, key: &str) -> impl Iterator<Item = &'a str> {
+    let text = configs.get(key).map(|text| text.trim()).filter(|text| !text.is_empty());
+    text.into_iter().flat_map(|text| text.split(',').map(str::trim))
+}
+
+/// A property of clients, and a regular expression for the whole of it.
+fn pattern(text: &str) -> Option<(&str, Regex)> {
+    let [property, pattern] = text.split('=').collect::<Vec<_>>()[..] else { return None };
+    let (property, pattern) = (property.trim(), pattern.trim());
+    // Alone it has to be one as well: what closes a group of ours is none.
+    Regex::new(pattern).ok()?;
+    let whole = Regex::new(&format!("^(?:{pattern})$")).ok()?;
+    MATCHED.contains(&property).then_some((property, whole))
 }
 
 /// The configs of a subscription, given what is set; it need not exist.
@@ -128,11 +176,23 @@ mod tests {
             ("match", "zork=1", config("Illegal client matching pattern: zork=1")),
             ("match", "client_id", config("Illegal client matching pattern: client_id")),
             ("match", "client_id=(", config("Illegal client matching pattern: client_id=(")),
+            ("match", "client_id=a,,", config("Configuration 'match' values must not be empty.")),
+            ("metrics", "a,,b", config("Configuration 'metrics' values must not be empty.")),
         ];
         for (name, value, expected) in cases {
             assert_eq!(check_client_metrics("s", &configs(&[(name, value)])), expected);
         }
         assert_eq!(check_client_metrics("", &configs(&[])), request("Subscription name can't be empty"));
+    }
+
+    #[test]
+    fn a_subscription_is_read() {
+        let read = ClientMetricsConfig::read(&configs(&[("metrics", "a, b,a"), ("match", "client_id=x|y")])).unwrap();
+        assert_eq!((read.metrics.join(" "), read.interval_ms), ("a b".to_owned(), 300_000));
+        let (property, pattern) = &read.matches[0];
+        assert_eq!(property, "client_id");
+        assert!(pattern.is_match("x") && pattern.is_match("y") && !pattern.is_match("xy"));
+        assert!(ClientMetricsConfig::read(&configs(&[("interval.ms", "1")])).is_err());
     }
 
     #[test]

@@ -38,7 +38,7 @@ mod tests;
 
 pub use broker::{BROKER_KEYS, BrokerConfig, DYNAMIC_ONLY, ListenerLimits, ProcessRoles, Texts, Voter};
 pub use change::{ListOp, Scope};
-pub use client_metrics::{SubscriptionFault, check_client_metrics, describe_client_metrics};
+pub use client_metrics::{ClientMetricsConfig, SubscriptionFault, check_client_metrics, describe_client_metrics};
 pub use container::Container;
 pub use describe::{ConfigEntry, ConfigSource, Synonym};
 pub use error::{ConfigError, Origin};

@@ -152,6 +152,8 @@ api_table! {
     ListTransactions = 66, 0..=2, Broker, list_transactions;
     ConsumerGroupHeartbeat = 68, 0..=1, Broker, consumer_group_heartbeat;
     ConsumerGroupDescribe = 69, 0..=1, Broker, consumer_group_describe;
+    GetTelemetrySubscriptions = 71, 0..=0, Broker, get_telemetry_subscriptions;
+    PushTelemetry = 72, 0..=0, Broker, push_telemetry;
     ListConfigResources = 74, 0..=1, Broker, list_config_resources;
     DescribeTopicPartitions = 75, 0..=0, Broker, describe_topic_partitions;
     AddRaftVoter = 80, 0..=1, Both, add_raft_voter;

@@ -19,6 +19,7 @@ use crate::protocol::frame::RequestHeader;
 use crate::quorum::Quorum;
 use crate::replication::fetch_session::FetchSessions;
 use crate::replication::{Partition, Partitions};
+use crate::telemetry::{ClientTelemetry, TelemetryClient};
 use crate::types::{BrokerEpoch, BrokerId, Clock, ErrorCode};
 
 /// A node: its identity, and the owners of its state.
@@ -36,6 +37,7 @@ pub struct Node {
     pub transactions: Arc<Transactions>,
     pub fetch_sessions: FetchSessions,
     pub producer_ids: ProducerIds,
+    pub telemetry: Arc<ClientTelemetry>,
     pub log_levels: Arc<LogLevels>,
     pub budget: Arc<RequestBudget>,
     pub metrics: Arc<Metrics>,
@@ -109,6 +111,11 @@ impl Call<'_> {
             ErrorCode::ProducerFenced if self.version() < since => ErrorCode::InvalidProducerEpoch,
             error => error,
         }
+    }
+
+    /// The client, as subscriptions to its metrics know it.
+    pub fn telemetry_client(&self) -> TelemetryClient {
+        TelemetryClient::new(self.header.client_id.as_deref(), self.connection)
     }
 
     /// The client, as a group remembers it.

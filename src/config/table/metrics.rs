@@ -25,8 +25,8 @@ macro_rules! metrics_keys {
             "Samples kept for client quotas.";
         "quota.window.size.seconds", Int, Is("1"), AtLeast(1), ReadOnly, WithoutEffect(QUOTAS),
             "Seconds of one sample of client quotas.";
-        "telemetry.max.bytes", Int, Is("1048576"), AtLeast(1), ReadOnly, WithoutEffect(TELEMETRY),
-            "Largest telemetry a client may push.";
+        telemetry_max_bytes: i32 = "telemetry.max.bytes", Int, Is("1048576"), AtLeast(1), ReadOnly, Obeyed,
+            "Bytes of metrics that a client may push at once, compressed or not.";
         }
     };
 }
