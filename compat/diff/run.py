@@ -7,11 +7,13 @@ With APIs only their scripts are run. The exit code is 0 when nothing differs bu
 """
 import argparse
 import importlib
+import shutil
 import signal
 import sys
 import threading
 import time
 import traceback
+import zipfile
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -50,7 +52,7 @@ def main() -> int:
     try:
         install.need("jvm", "java", "ottla")
         apis = schema.load(install.KAFKA / "libs")
-        jvm = Broker("jvm", "diff-jvm", PROPERTIES, {"CLASSPATH": str(WORK / "java")})
+        jvm = Broker("jvm", "diff-jvm", PROPERTIES, {"KAFKA_HOME": str(home_with_receiver())})
         ottla = Broker("ottla", "diff-ottla", PROPERTIES)
         start_both(jvm, ottla)
         pair = Pair(apis, jvm, ottla, declared, options.quick)
@@ -70,6 +72,21 @@ def main() -> int:
     if not options.api:
         problems += [f"declared, but no difference there: {pattern}" for pattern in declared.unused()]
     return close(pair, problems, options, scripted, time.monotonic() - began)
+
+
+def home_with_receiver() -> Path:
+    """Kafka's jars with the class in `metric.reporters` among them."""
+    home = WORK / "kafka-with-receiver"
+    shutil.rmtree(home, ignore_errors=True)
+    (home / "libs").mkdir(parents=True)
+    for jar in (install.KAFKA / "libs").glob("*.jar"):
+        (home / "libs" / jar.name).symlink_to(jar.resolve())
+    for name in ("bin", "log4j2.properties"):
+        (home / name).symlink_to((install.KAFKA / name).resolve())
+    with zipfile.ZipFile(home / "libs" / "receiver.jar", "w") as jar:
+        for file in (WORK / "java").glob("TelemetryReceiver*.class"):
+            jar.write(file, file.name)
+    return home
 
 
 def arguments() -> argparse.Namespace:

@@ -21,7 +21,7 @@ NAMED = {
     "times": Rule(r"\b1[0-9]{12}\b", "MILLIS", "the time of the run"),
     "ids": Rule(r"\b[\w-]{22}(?=\W|$)", "ID", "cluster, directory and topic ids are random"),
     "producers": Rule(r"(?<=producerId: )\d+|^\d+(?=\t)", "PRODUCER", "producer ids count on with every producer"),
-    "producer-column": Rule(r"(?<=\t)\d+(?=\s+\t(Empty|\d+\s+\tEmpty))", "PRODUCER", "producer ids count on with every producer"),
+    "producer-column": Rule(r"(?<=\t)\d+(?=\s+\t(Empty|CompleteCommit|\d+\s+\tEmpty))", "PRODUCER", "producer ids count on with every producer"),
     "checksums": Rule(r"(?<=crc: )\d+", "CHECKSUM", "it covers times and producer ids"),
     "sets": Rule(r"(?<=Valid states are: ).*", "STATES", "the tool prints a set in the order of a JVM's addresses"),
     "counts": Rule(r"\b\d+\b *", "COUNT", "how far the metadata log has come is a matter of time"),

@@ -7,8 +7,8 @@ from harness import clients, wire
 from harness.check import eventually, expect
 from harness.clients import tool
 from harness.context import Context
-from harness.install import need
-from harness.shell import end, spawn
+from harness.install import KAFKA, need
+from harness.shell import Failed, end, spawn
 
 TOPIC = "measured"
 PATIENCE = 30.0
@@ -53,16 +53,37 @@ def produce(broker, client: str, records: int, rate: int) -> None:
 
 
 def java_pushes(broker, records: int) -> str:
-    """What a producer and a consumer have counted is there in full after their last push, with which they end."""
-    produce(broker, "java-producer", records, records // 4)
-    server = ("--bootstrap-server", broker.bootstrap, "--command-property", "client.id=java-consumer")
-    tool("kafka-console-consumer", *server, "--topic", TOPIC, "--from-beginning", "--max-messages", records)
-    found = samples(broker)
-    sent = found.get(("ottla_client_producer_record_send_total", "java-producer"))
-    read = found.get(("ottla_client_consumer_fetch_manager_records_consumed_total", "java-consumer"))
-    expect(sent == records, f"{records} records were sent, {sent} are shown")
-    expect(read is not None and read >= records, f"{records} records were read, {read} are shown")
-    return f"record-send-total {sent:.0f}, records-consumed-total {read:.0f}, {len(found)} metrics"
+    """What a producer and a consumer have counted is there in full once they have pushed it, while they live on."""
+    lines = "".join(f"{number}\n" for number in range(records))
+    sent = counted(broker, "java-producer", "ottla_client_producer_record_send_total", records, "console-producer", stdin=lines.encode())
+    read = counted(
+        broker, "java-consumer", "ottla_client_consumer_fetch_manager_records_consumed_total", records, "console-consumer", "--from-beginning",
+    )
+    with urllib.request.urlopen(f"http://127.0.0.1:{broker.admin_port}/metrics", timeout=10) as answer:
+        errors = [line for line in answer.read().decode().splitlines() if 'api="PushTelemetry",error' in line]
+    expect(not errors, "no push is refused", "\n".join(errors))
+    return f"record-send-total {sent:.0f}, records-consumed-total {read:.0f}, {len(samples(broker))} metrics"
+
+
+def counted(broker, client: str, metric: str, records: int, program: str, *arguments, stdin=b"") -> float:
+    """Runs one of Kafka's console clients until it has pushed that it counted all records."""
+    log = broker.root / f"{client}.log"
+    command = [KAFKA / "bin" / f"kafka-{program}.sh", "--bootstrap-server", broker.bootstrap, "--topic", TOPIC]
+    with open(log, "wb") as said:
+        running = spawn([*command, "--command-property", f"client.id={client}", *arguments], stdin=subprocess.PIPE, stdout=said, stderr=said)
+    try:
+        running.stdin.write(stdin)
+        running.stdin.flush()
+        return eventually(lambda: all_of(samples(broker).get((metric, client)), records), f"{client} pushes {records} as {metric}", PATIENCE)
+    finally:
+        running.stdin.close()
+        end(running)
+
+
+def all_of(count: float | None, records: int) -> float:
+    if count is not None and count > records:
+        raise Failed(f"{count} are shown of {records}")
+    return count if count == records else 0.0
 
 
 def java_is_asked(broker) -> str:
