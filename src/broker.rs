@@ -8,6 +8,7 @@ mod lifecycle;
 mod markers;
 mod publisher;
 mod report;
+mod share_log;
 mod storage;
 mod transaction_log;
 
@@ -25,18 +26,19 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config::{BrokerConfig, ConfigError, ConfigStore, StaticConfig};
 use crate::coordinator::group::{self, Groups, Surroundings};
+use crate::coordinator::share::{self, ShareStates};
 use crate::coordinator::transaction::{self, Transactions};
 use crate::handlers::{API_TABLE, Dispatch, Node, ProducerIds};
 use crate::log::{LogDirs, LogError};
 use crate::logging::LogLevels;
-use crate::metadata::ConfigResource;
+use crate::metadata::{ConfigResource, MetadataImage};
 use crate::metrics::Metrics;
 use crate::network::{AdminServer, BindError, Health, Server};
 use crate::quorum::Quorum;
 use crate::replication::Partitions;
 use crate::replication::fetch_session::FetchSessions;
 use crate::telemetry::{self, ClientTelemetry};
-use crate::types::{BrokerId, Clock, ErrorCode, OFFSETS_TOPIC, TRANSACTIONS_TOPIC, Uuid};
+use crate::types::{BrokerId, Clock, ErrorCode, Millis, OFFSETS_TOPIC, SHARE_STATE_TOPIC, TRANSACTIONS_TOPIC, Uuid};
 
 use cleaner::Cleaner;
 pub use cluster::{Cluster, ClusterError, format_if_empty};
@@ -134,6 +136,7 @@ impl Broker {
         let broker = config.broker();
         let image = Arc::new(ArcSwap::new(cluster.image()));
         let surroundings = Surroundings::new(image.clone(), config.clone());
+        let share_states = share_states(&broker, &image, &clock, &setup.data);
         let node = Arc::new(Node {
             broker_id: BrokerId(broker.node_id),
             cluster_id: cluster.cluster_id().into(),
@@ -151,6 +154,7 @@ impl Broker {
                 clock.clone(),
                 setup.data.clone(),
             )),
+            share_states: Arc::new(share_states),
             fetch_sessions: FetchSessions::new(broker.max_incremental_fetch_session_cache_slots.max(0) as usize),
             producer_ids: ProducerIds::default(),
             telemetry: client_telemetry(&broker, &clock, &metrics),
@@ -191,6 +195,7 @@ impl Broker {
         let epoch = self.node.broker_epoch();
         let cluster = self.lifecycle.leave(&self.node).await;
         self.server.stop().await;
+        self.node.share_states.stop().await;
         self.node.transactions.stop().await;
         self.node.groups.stop().await;
         if let Err(error) = cluster.stop().await {
@@ -236,10 +241,15 @@ fn metrics() -> Arc<Metrics> {
 
 /// How many partitions of the coordinators' topics are led, by state.
 fn register_coordinators(node: &Node) {
-    let (groups, transactions) = (node.groups.clone(), node.transactions.clone());
+    let (groups, transactions, states) =
+        (node.groups.clone(), node.transactions.clone(), node.share_states.clone());
     let help = "Partitions of a coordinator's topic that this broker leads, by state: failed ones could not be read";
     node.metrics.register_gauges("coordinator_partitions", help, move || {
-        let counts = [(OFFSETS_TOPIC, groups.counts()), (TRANSACTIONS_TOPIC, transactions.counts())];
+        let counts = [
+            (OFFSETS_TOPIC, groups.counts()),
+            (TRANSACTIONS_TOPIC, transactions.counts()),
+            (SHARE_STATE_TOPIC, states.counts()),
+        ];
         let states = counts.into_iter().flat_map(|(topic, counts)| {
             [("loading", counts.loading), ("active", counts.active), ("failed", counts.failed)]
                 .map(|(state, count)| (vec![("topic", topic.to_string()), ("state", state.to_string())], count as f64))
@@ -291,6 +301,20 @@ fn open_storage(
     Ok((log_dirs, cluster))
 }
 
+fn share_states(
+    config: &BrokerConfig,
+    image: &Arc<ArcSwap<MetadataImage>>,
+    clock: &Clock,
+    runtime: &Handle,
+) -> ShareStates {
+    let commit_timeout = Millis(i64::from(config.share_coordinator_write_timeout_ms));
+    let settings = share::Settings::from(config);
+    let states = ShareStates::new(settings, image.clone(), clock.clone(), runtime.clone(), commit_timeout);
+    // Where a state will belong is known before the topic is there.
+    states.set_partition_count(config.share_coordinator_state_topic_num_partitions);
+    states
+}
+
 fn publisher(
     node: &Arc<Node>,
     blocking: &Handle,
@@ -306,6 +330,7 @@ fn publisher(
         groups: node.groups.clone(),
         transactions: node.transactions.clone(),
         telemetry: node.telemetry.clone(),
+        share_states: node.share_states.clone(),
         node: Arc::downgrade(node),
         image: node.image.clone(),
         clock: node.clock.clone(),

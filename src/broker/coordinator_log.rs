@@ -75,13 +75,22 @@ pub fn read_records(
     batch: &BatchRef<'_>,
     mut take: impl FnMut(&[u8], Option<&[u8]>) -> Result<(), RecordError>,
 ) -> Result<(), LoadError> {
+    read_records_at(batch, |_, key, value| take(key, value))
+}
+
+/// As [`read_records`], with the offset of each.
+pub fn read_records_at(
+    batch: &BatchRef<'_>,
+    mut take: impl FnMut(Offset, &[u8], Option<&[u8]>) -> Result<(), RecordError>,
+) -> Result<(), LoadError> {
     let base = batch.header.base_offset;
     Decompressor::on_this_thread(|decompressor| {
         let records = batch.records(decompressor).map_err(|error| LoadError::Batch(base, error))?;
         for record in records {
             let record = record.map_err(|error| LoadError::Batch(base, BatchError::Record(error)))?;
             let offset = batch.header.offset_of(&record);
-            take(record.key.unwrap_or_default(), record.value).map_err(|error| LoadError::Record(offset, error))?;
+            let taken = take(offset, record.key.unwrap_or_default(), record.value);
+            taken.map_err(|error| LoadError::Record(offset, error))?;
         }
         Ok(())
     })

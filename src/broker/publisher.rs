@@ -11,10 +11,12 @@ use tokio::runtime::Handle;
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::group_log::{self, GroupLog};
+use super::share_log::{self, ShareLog};
 use super::storage;
 use super::transaction_log::{self, TransactionLog};
 use crate::config::{ConfigStore, TopicConfig};
 use crate::coordinator::group::Groups;
+use crate::coordinator::share::ShareStates;
 use crate::coordinator::transaction::Transactions;
 use crate::handlers::Node;
 use crate::log::{LogDirs, LogError, MovedListener};
@@ -22,7 +24,10 @@ use crate::metadata::{ConfigResource, Feature, MetadataDelta, MetadataImage, Par
 use crate::protocol::compression::Compression;
 use crate::replication::{Leadership, Partition, Partitions};
 use crate::telemetry::ClientTelemetry;
-use crate::types::{BrokerId, Clock, DirectoryId, OFFSETS_TOPIC, TRANSACTIONS_TOPIC, TopicId, TopicPartition, Uuid};
+use crate::types::{
+    BrokerId, Clock, DirectoryId, OFFSETS_TOPIC, SHARE_STATE_TOPIC, TRANSACTIONS_TOPIC, TopicId, TopicPartition, Uuid,
+    is_internal_topic,
+};
 
 /// A replica that this broker placed in a directory the controller does not know of yet.
 #[derive(Clone, Copy, Debug)]
@@ -41,6 +46,7 @@ pub struct Publisher {
     pub groups: Arc<Groups>,
     pub transactions: Arc<Transactions>,
     pub telemetry: Arc<ClientTelemetry>,
+    pub share_states: Arc<ShareStates>,
     /// Who writes the markers of transactions.
     pub node: Weak<Node>,
     pub image: Arc<ArcSwap<MetadataImage>>,
@@ -102,7 +108,8 @@ impl Publisher {
         }
         self.enforce_features(image);
         self.subscribe_to_clients(image);
-        for topic in [OFFSETS_TOPIC, TRANSACTIONS_TOPIC].into_iter().filter_map(|name| image.topics.named(name)) {
+        let coordinated = [OFFSETS_TOPIC, TRANSACTIONS_TOPIC, SHARE_STATE_TOPIC];
+        for topic in coordinated.into_iter().filter_map(|name| image.topics.named(name)) {
             self.coordinate(topic, topic.partitions.keys().copied().collect());
         }
         self.image.store(image.clone());
@@ -125,7 +132,7 @@ impl Publisher {
                     self.host(image, change.topic, *index, registration, before.is_none());
                 }
             }
-            if matches!(&*change.topic.name, OFFSETS_TOPIC | TRANSACTIONS_TOPIC) {
+            if is_internal_topic(&change.topic.name) {
                 let moved = change.partitions.iter().filter(|(index, before)| {
                     let now = change.topic.partitions.get(index).map(|now| (now.leader, now.leader_epoch));
                     now != before.map(|before| (before.leader, before.leader_epoch))
@@ -140,11 +147,12 @@ impl Publisher {
         if delta.changed_topics().any(|change| change.created) {
             self.groups.topics_created(image.offset);
         }
-        self.forget_offsets(delta);
+        self.forget_deleted(delta);
     }
 
     fn enforce_features(&self, image: &MetadataImage) {
         self.transactions.set_transaction_version(image.features.get(Feature::TRANSACTIONS).copied().unwrap_or(0));
+        self.share_states.set_share_groups_enabled(image.share_groups_enabled());
     }
 
     fn apply_configs(&self, delta: &MetadataDelta, image: &MetadataImage) {
@@ -241,6 +249,10 @@ impl Publisher {
             topic.partitions.keys().for_each(|index| self.transactions.resign(*index));
             self.transactions.set_partition_count(0);
         }
+        if &*topic.name == SHARE_STATE_TOPIC {
+            topic.partitions.keys().for_each(|index| self.share_states.resign(*index));
+            self.share_states.set_partition_count(self.config.broker().share_coordinator_state_topic_num_partitions);
+        }
         self.partitions.remove_topic(&topic.name, topic.id);
         for index in topic.partitions.keys() {
             let name = TopicPartition::new(topic.name.clone(), *index);
@@ -252,6 +264,7 @@ impl Publisher {
     fn coordinate(&self, topic: &TopicImage, moved: Vec<i32>) {
         match &*topic.name {
             TRANSACTIONS_TOPIC => self.coordinate_transactions(topic, moved),
+            SHARE_STATE_TOPIC => self.coordinate_share_states(topic, moved),
             _ => self.coordinate_groups(topic, moved),
         }
     }
@@ -272,8 +285,7 @@ impl Publisher {
 
     fn coordinate_groups(&self, topic: &TopicImage, moved: Vec<i32>) {
         self.groups.set_partition_count(topic.partitions.len() as i32);
-        let compression = u8::try_from(self.config.broker().offsets_topic_compression_codec).ok();
-        let compression = compression.and_then(Compression::from_id).unwrap_or(Compression::None);
+        let compression = compression(self.config.broker().offsets_topic_compression_codec);
         for index in moved {
             let leads = topic.partitions.get(&index).is_some_and(|now| now.leader == self.broker_id);
             match self.partitions.find(topic.id, index) {
@@ -286,11 +298,30 @@ impl Publisher {
         }
     }
 
-    fn forget_offsets(&self, delta: &MetadataDelta) {
+    fn coordinate_share_states(&self, topic: &TopicImage, moved: Vec<i32>) {
+        self.share_states.set_partition_count(topic.partitions.len() as i32);
+        let compression = compression(self.config.broker().share_coordinator_state_topic_compression_codec);
+        for index in moved {
+            let leads = topic.partitions.get(&index).is_some_and(|now| now.leader == self.broker_id);
+            match self.partitions.find(topic.id, index) {
+                Ok(partition) if leads => {
+                    let log = ShareLog::new(partition, compression, self.clock.clone(), self.blocking.clone());
+                    share_log::elect(&self.share_states, index, log);
+                }
+                Ok(_) | Err(_) => self.share_states.resign(index),
+            }
+        }
+    }
+
+    /// Coordinators forget what they keep of deleted topics.
+    fn forget_deleted(&self, delta: &MetadataDelta) {
         let deleted: Vec<_> = delta.deleted_topics().map(|topic| (topic.name.clone(), topic.id)).collect();
         if !deleted.is_empty() {
-            let groups = self.groups.clone();
-            self.blocking.spawn(async move { groups.topics_deleted(&deleted).await });
+            let (groups, share_states) = (self.groups.clone(), self.share_states.clone());
+            self.blocking.spawn(async move {
+                groups.topics_deleted(&deleted).await;
+                share_states.topics_deleted(deleted.into_iter().map(|(_, id)| id).collect()).await;
+            });
         }
     }
 
@@ -299,6 +330,11 @@ impl Publisher {
             tracing::error!("{partition}: {error}");
         }
     }
+}
+
+/// The codec of that number; Kafka refuses others at its start.
+fn compression(codec: i32) -> Compression {
+    u8::try_from(codec).ok().and_then(Compression::from_id).unwrap_or(Compression::None)
 }
 
 fn leadership(registration: &PartitionRegistration) -> Leadership {

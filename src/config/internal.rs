@@ -6,6 +6,7 @@ use super::table::reasons::{SHARE, TIERED};
 
 const NO_AUTHORIZER: &str = "there is no authorizer";
 const SAMPLES: &str = "controller events are not sampled";
+const FIVE_MINUTES: &str = "the share coordinator looks after five minutes";
 const METADATA_LOG: &str = "the metadata log has fixed limits";
 
 /// Every internal key of Kafka 4.3.1.
@@ -40,8 +41,8 @@ pub(super) const INTERNAL_KEYS: &[ConfigKey] = &[
     row("remote.log.manager.task.retry.backoff.ms", Type::Long, Is("500"), TIERED),
     row("remote.log.manager.task.retry.jitter", Type::Double, Is("0.2"), TIERED),
     row("server.max.startup.time.ms", Type::Long, Is("9223372036854775807"), "the start is not limited in time"),
-    row("share.coordinator.cold.partition.snapshot.interval.ms", Type::Int, Is("300000"), SHARE),
-    row("share.coordinator.state.topic.prune.interval.ms", Type::Int, Is("300000"), SHARE),
+    row("share.coordinator.cold.partition.snapshot.interval.ms", Type::Int, Is("300000"), FIVE_MINUTES),
+    row("share.coordinator.state.topic.prune.interval.ms", Type::Int, Is("300000"), FIVE_MINUTES),
     row("unclean.leader.election.interval.ms", Type::Long, Is("300000"), "unclean elections happen on request"),
     row("unstable.api.versions.enable", Type::Boolean, Is("false"), "unstable versions are not served"),
     row("unstable.feature.versions.enable", Type::Boolean, Is("false"), "unstable features are not offered"),

@@ -1,7 +1,8 @@
-//! Coordinators of groups and transactions.
+//! Coordinators of groups, of transactions and of the state of share groups.
 
 pub mod group;
 mod shards;
+pub mod share;
 #[cfg(test)]
 mod testing;
 pub mod transaction;

@@ -1,6 +1,9 @@
 //! What a handler hands back.
 
+use super::Call;
 use crate::network::ReplySegment;
+use crate::protocol::frame::{self, OwnBody};
+use crate::protocol::message::Message;
 use crate::protocol::messages::ResponseKind;
 
 /// The outcome of one request.
@@ -13,6 +16,17 @@ pub enum Answer {
     Silence,
     /// The connection is closed, for the reason given.
     Close(String),
+}
+
+impl Answer {
+    /// A response of which the message crate lacks the newest version.
+    pub(super) fn own<M: Message>(call: &Call<'_>, response: &M) -> Answer {
+        let header = call.header;
+        match frame::encode_response(header.api_key, header.api_version, header.correlation_id, &OwnBody(response)) {
+            Ok(frame) => Answer::Frame(vec![ReplySegment::Bytes(frame.freeze())]),
+            Err(error) => Answer::Close(format!("its answer cannot be encoded: {error}")),
+        }
+    }
 }
 
 impl From<ResponseKind> for Answer {

@@ -3,10 +3,12 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::Call;
+use super::{Call, Node};
 use crate::config::BrokerConfig;
 use crate::controller::NewTopic;
-use crate::types::{ErrorCode, METADATA_TOPIC, OFFSETS_TOPIC, TRANSACTIONS_TOPIC, Uuid, topic_name_fault};
+use crate::types::{
+    ErrorCode, METADATA_TOPIC, OFFSETS_TOPIC, SHARE_STATE_TOPIC, TRANSACTIONS_TOPIC, Uuid, topic_name_fault,
+};
 
 /// The broker's default.
 const DEFAULT: i32 = -1;
@@ -20,7 +22,7 @@ pub async fn topics(call: &Call<'_>, names: &BTreeSet<Arc<str>>) {
     let image = call.node.image();
     let may_be = |name: &str| name != METADATA_TOPIC && topic_name_fault(name).is_none();
     let missing = names.iter().filter(|name| image.topics.named(name).is_none() && may_be(name));
-    let missing: Vec<NewTopic> = missing.map(|name| new_topic(call, &config, name)).collect();
+    let missing: Vec<NewTopic> = missing.map(|name| new_topic(call.node, &config, name)).collect();
     if missing.is_empty() {
         return;
     }
@@ -39,12 +41,12 @@ pub async fn topics(call: &Call<'_>, names: &BTreeSet<Arc<str>>) {
 }
 
 /// Makes sure that an internal topic is there.
-pub async fn internal_topic(call: &Call<'_>, name: &str) -> Result<(), ErrorCode> {
-    if call.node.image().topics.named(name).is_some() {
+pub async fn internal_topic(node: &Node, name: &str) -> Result<(), ErrorCode> {
+    if node.image().topics.named(name).is_some() {
         return Ok(());
     }
-    let topic = new_topic(call, &call.node.config.broker(), name);
-    let created = call.node.controller.create_topics((vec![topic], false)).await;
+    let topic = new_topic(node, &node.config.broker(), name);
+    let created = node.controller.create_topics((vec![topic], false)).await;
     let refused = match created {
         Ok(Ok(results)) => results.into_iter().find_map(|(_, result)| result.err()),
         Ok(Err(denied)) => Some(denied),
@@ -61,7 +63,7 @@ pub async fn internal_topic(call: &Call<'_>, name: &str) -> Result<(), ErrorCode
     }
 }
 
-fn new_topic(call: &Call<'_>, config: &BrokerConfig, name: &str) -> NewTopic {
+fn new_topic(node: &Node, config: &BrokerConfig, name: &str) -> NewTopic {
     let plain = |partitions, replication_factor| NewTopic {
         name: name.to_owned(),
         id: Uuid::random(),
@@ -91,14 +93,25 @@ fn new_topic(call: &Call<'_>, config: &BrokerConfig, name: &str) -> NewTopic {
             let factor = config.transaction_state_log_replication_factor;
             (configs, config.transaction_state_log_num_partitions, factor)
         }
+        SHARE_STATE_TOPIC => {
+            let configs = vec![
+                set("cleanup.policy", "delete".into()),
+                set("compression.type", "producer".into()),
+                set("segment.bytes", config.share_coordinator_state_topic_segment_bytes.to_string()),
+                set("min.insync.replicas", config.share_coordinator_state_topic_min_isr.to_string()),
+                set("retention.ms", "-1".into()),
+            ];
+            let factor = config.share_coordinator_state_topic_replication_factor;
+            (configs, config.share_coordinator_state_topic_num_partitions, factor)
+        }
         _ => return plain(DEFAULT, DEFAULT as i16),
     };
-    NewTopic { configs, ..plain(partitions, replicas_here(call, name, factor)) }
+    NewTopic { configs, ..plain(partitions, replicas_here(node, name, factor)) }
 }
 
 /// With one broker, an internal topic gets one replica: a node that stands alone would never have its coordinators.
-fn replicas_here(call: &Call<'_>, name: &str, factor: i16) -> i16 {
-    if call.node.image().brokers.len() == 1 && factor > 1 {
+fn replicas_here(node: &Node, name: &str, factor: i16) -> i16 {
+    if node.image().brokers.len() == 1 && factor > 1 {
         tracing::warn!("{name} gets 1 replica instead of {factor}: there is only one broker");
         return 1;
     }

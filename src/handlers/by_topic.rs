@@ -6,23 +6,23 @@ use crate::protocol::messages::TopicName;
 
 /// Answers by topic and partition, as Kafka's hash tables hold them: a topic without partitions is not answered, and of
 /// what is named twice the last answer counts.
-pub(super) struct ByTopic<T> {
-    topics: BTreeMap<TopicName, BTreeMap<i32, T>>,
+pub(super) struct ByTopic<T, K = TopicName> {
+    topics: BTreeMap<K, BTreeMap<i32, T>>,
 }
 
-impl<T> Default for ByTopic<T> {
-    fn default() -> ByTopic<T> {
+impl<T, K> Default for ByTopic<T, K> {
+    fn default() -> ByTopic<T, K> {
         ByTopic { topics: BTreeMap::new() }
     }
 }
 
-impl<T> ByTopic<T> {
-    pub(super) fn set(&mut self, topic: &TopicName, partition: i32, answer: T) {
+impl<T, K: Ord + Clone> ByTopic<T, K> {
+    pub(super) fn set(&mut self, topic: &K, partition: i32, answer: T) {
         self.topics.entry(topic.clone()).or_default().insert(partition, answer);
     }
 
-    /// The topics, each made of its name and answers.
-    pub(super) fn into_topics<R>(self, topic: impl Fn(TopicName, Vec<T>) -> R) -> Vec<R> {
+    /// The topics, each made of its name, or id, and answers.
+    pub(super) fn into_topics<R>(self, topic: impl Fn(K, Vec<T>) -> R) -> Vec<R> {
         self.topics.into_iter().map(|(name, answers)| topic(name, answers.into_values().collect())).collect()
     }
 }

@@ -5,8 +5,6 @@ use std::path::{Path, PathBuf};
 
 use super::{Answer, Call};
 use crate::log::{DirDescription, ReplicaDescription};
-use crate::network::ReplySegment;
-use crate::protocol::frame::{self, OwnBody};
 use crate::protocol::messages::DescribeLogDirsRequest;
 use crate::protocol::newer::{
     DescribeLogDirsPartition, DescribeLogDirsResponse, DescribeLogDirsResult, DescribeLogDirsTopic,
@@ -34,11 +32,7 @@ pub(super) async fn handle(call: &Call<'_>, request: DescribeLogDirsRequest) -> 
         results: dirs.into_iter().map(|dir| describe(call, dir, cordoning, &wanted)).collect(),
         ..DescribeLogDirsResponse::default()
     };
-    let header = call.header;
-    match frame::encode_response(header.api_key, header.api_version, header.correlation_id, &OwnBody(&response)) {
-        Ok(frame) => Answer::Frame(vec![ReplySegment::Bytes(frame.freeze())]),
-        Err(error) => Answer::Close(format!("its answer cannot be encoded: {error}")),
-    }
+    Answer::own(call, &response)
 }
 
 fn describe(

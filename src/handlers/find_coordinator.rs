@@ -7,13 +7,16 @@ use super::{Answer, Call, auto_create};
 use crate::protocol::StrBytes;
 use crate::protocol::messages::find_coordinator_response::Coordinator;
 use crate::protocol::messages::{FindCoordinatorRequest, FindCoordinatorResponse, ResponseKind};
-use crate::types::{BrokerId, ErrorCode, OFFSETS_TOPIC, TRANSACTIONS_TOPIC};
+use crate::coordinator::share::SharePartitionKey;
+use crate::types::{BrokerId, ErrorCode, OFFSETS_TOPIC, SHARE_STATE_TOPIC, TRANSACTIONS_TOPIC};
 
 const GROUP: i8 = 0;
 const TRANSACTION: i8 = 1;
 const SHARE: i8 = 2;
 /// The first version that asks for many keys.
 const FIRST_VERSION_WITH_BATCHES: i16 = 4;
+/// The first version that asks for the state of share groups (KIP-932).
+const FIRST_VERSION_WITH_SHARE: i16 = 6;
 
 pub(super) async fn handle(call: &Call<'_>, request: FindCoordinatorRequest) -> Answer {
     let mut response = FindCoordinatorResponse::default();
@@ -73,15 +76,20 @@ async fn find(call: &Call<'_>, key_type: i8, key: &str) -> Result<Endpoint, Erro
     let name = match key_type {
         GROUP => OFFSETS_TOPIC,
         TRANSACTION => TRANSACTIONS_TOPIC,
-        // Share groups have no coordinators at the level that is finalised.
+        SHARE if call.version() >= FIRST_VERSION_WITH_SHARE => SHARE_STATE_TOPIC,
         _ => return Err(ErrorCode::InvalidRequest),
     };
-    auto_create::internal_topic(call, name).await?;
+    let share_partition = match key_type {
+        SHARE => Some(SharePartitionKey::parse(key).ok_or(ErrorCode::InvalidRequest)?),
+        _ => None,
+    };
+    auto_create::internal_topic(call.node, name).await?;
     let image = call.node.image();
     let topic = image.topics.named(name).ok_or(ErrorCode::CoordinatorNotAvailable)?;
-    let partition = match key_type {
-        TRANSACTION => call.node.transactions.partition_for(key),
-        _ => call.node.groups.partition_for(key),
+    let partition = match (key_type, &share_partition) {
+        (_, Some(share_partition)) => call.node.share_states.partition_for(share_partition),
+        (TRANSACTION, None) => call.node.transactions.partition_for(key),
+        (_, None) => call.node.groups.partition_for(key),
     };
     let partition = partition.ok_or(ErrorCode::CoordinatorNotAvailable)?;
     let leader = topic.partitions.get(&partition).ok_or(ErrorCode::CoordinatorNotAvailable)?.leader;

@@ -16,6 +16,7 @@ mod operations;
 mod producer_ids;
 #[cfg(test)]
 mod reference;
+mod share_state;
 mod verification;
 
 pub use answer::Answer;
@@ -158,6 +159,11 @@ api_table! {
     DescribeTopicPartitions = 75, 0..=0, Broker, describe_topic_partitions;
     AddRaftVoter = 80, 0..=1, Both, add_raft_voter;
     RemoveRaftVoter = 81, 0..=0, Both, remove_raft_voter;
+    InitializeShareGroupState = 83, 0..=0, Broker, initialize_share_group_state;
+    ReadShareGroupState = 84, 0..=0, Broker, read_share_group_state;
+    WriteShareGroupState = 85, 0..=1, Broker, write_share_group_state;
+    DeleteShareGroupState = 86, 0..=0, Broker, delete_share_group_state;
+    ReadShareGroupStateSummary = 87, 0..=1, Broker, read_share_group_state_summary;
 }
 
 /// What a client is told that left no time: Kafka's controller drops such a request before it begins.

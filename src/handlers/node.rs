@@ -9,6 +9,7 @@ use super::producer_ids::ProducerIds;
 use crate::config::ConfigStore;
 use crate::controller::ControllerHandle;
 use crate::coordinator::group::{Client, Groups};
+use crate::coordinator::share::ShareStates;
 use crate::coordinator::transaction::Transactions;
 use crate::log::LogDirs;
 use crate::logging::LogLevels;
@@ -35,6 +36,8 @@ pub struct Node {
     pub log_dirs: Arc<LogDirs>,
     pub groups: Arc<Groups>,
     pub transactions: Arc<Transactions>,
+    /// Where share groups stand.
+    pub share_states: Arc<ShareStates>,
     pub fetch_sessions: FetchSessions,
     pub producer_ids: ProducerIds,
     pub telemetry: Arc<ClientTelemetry>,

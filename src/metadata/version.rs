@@ -157,6 +157,8 @@ impl Feature {
     pub const ELIGIBLE_LEADER_REPLICAS: &str = "eligible.leader.replicas.version";
     /// KIP-848.
     pub const GROUP: &str = "group.version";
+    /// KIP-932.
+    pub const SHARE: &str = "share.version";
 
     /// Every feature this node knows. A level above `max` is refused in requests, one above `readable` in the metadata log.
     pub const SUPPORTED: &[Feature] = &[
@@ -169,7 +171,7 @@ impl Feature {
             max: MetadataVersion::LATEST.0,
             readable: MetadataVersion::LATEST.0,
         },
-        Feature { name: "share.version", min: 0, max: 0, readable: 1 },
+        Feature { name: Feature::SHARE, min: 0, max: 0, readable: 1 },
         Feature { name: "streams.version", min: 0, max: 0, readable: 1 },
         Feature { name: Feature::TRANSACTIONS, min: 0, max: 2, readable: 2 },
     ];

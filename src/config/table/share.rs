@@ -45,27 +45,27 @@ macro_rules! share_keys {
             "How long a consumer holds a record before it is delivered again.";
         "group.share.session.timeout.ms", Int, Is("45000"), AtLeast(1), ReadOnly, Obeyed,
             "Session timeout given to members of share groups.";
-        "share.coordinator.append.linger.ms", Int, Is("-1"), AtLeast(-1), ReadOnly, WithoutEffect(SHARE),
+        "share.coordinator.append.linger.ms", Int, Is("-1"), AtLeast(-1), ReadOnly, WithoutEffect(LINGER),
             "How long writes of the share coordinator may gather.";
-        "share.coordinator.cached.buffer.max.bytes", Int, Is("1048588"), AtLeast(524288), ClusterWide, WithoutEffect(SHARE),
+        "share.coordinator.cached.buffer.max.bytes", Int, Is("1048588"), AtLeast(524288), ClusterWide, WithoutEffect(BUFFERS),
             "Largest write buffer that the share coordinator keeps for reuse.";
-        "share.coordinator.load.buffer.size", Int, Is("5242880"), AtLeast(1), ReadOnly, WithoutEffect(SHARE),
+        "share.coordinator.load.buffer.size", Int, Is("5242880"), AtLeast(1), ReadOnly, WithoutEffect(WHOLE_LOAD),
             "Size of the reads with which the share coordinator loads its partition.";
-        "share.coordinator.snapshot.update.records.per.snapshot", Int, Is("500"), Between(0, 500), ReadOnly, WithoutEffect(SHARE),
+        share_coordinator_snapshot_update_records_per_snapshot: i32 = "share.coordinator.snapshot.update.records.per.snapshot", Int, Is("500"), Between(0, 500), ReadOnly, Obeyed,
             "Updates that the share coordinator writes between snapshots.";
-        "share.coordinator.state.topic.compression.codec", Int, Is("0"), Any, ReadOnly, WithoutEffect(SHARE),
+        share_coordinator_state_topic_compression_codec: i32 = "share.coordinator.state.topic.compression.codec", Int, Is("0"), Any, ReadOnly, Obeyed,
             "Compression of the batches in __share_group_state.";
-        "share.coordinator.state.topic.min.isr", Short, Is("2"), AtLeast(1), ReadOnly, WithoutEffect(SHARE),
+        share_coordinator_state_topic_min_isr: i16 = "share.coordinator.state.topic.min.isr", Short, Is("2"), AtLeast(1), ReadOnly, Obeyed,
             "In-sync replicas that __share_group_state needs.";
-        "share.coordinator.state.topic.num.partitions", Int, Is("50"), AtLeast(1), ReadOnly, WithoutEffect(SHARE),
+        share_coordinator_state_topic_num_partitions: i32 = "share.coordinator.state.topic.num.partitions", Int, Is("50"), AtLeast(1), ReadOnly, Obeyed,
             "Partitions of __share_group_state.";
-        "share.coordinator.state.topic.replication.factor", Short, Is("3"), AtLeast(1), ReadOnly, WithoutEffect(SHARE),
+        share_coordinator_state_topic_replication_factor: i16 = "share.coordinator.state.topic.replication.factor", Short, Is("3"), AtLeast(1), ReadOnly, Obeyed,
             "Replicas of each partition of __share_group_state.";
-        "share.coordinator.state.topic.segment.bytes", Int, Is("104857600"), AtLeast(1), ReadOnly, WithoutEffect(SHARE),
+        share_coordinator_state_topic_segment_bytes: i32 = "share.coordinator.state.topic.segment.bytes", Int, Is("104857600"), AtLeast(1), ReadOnly, Obeyed,
             "Segment size of __share_group_state.";
-        "share.coordinator.threads", Int, Is("1"), AtLeast(1), ReadOnly, WithoutEffect(SHARE),
+        "share.coordinator.threads", Int, Is("1"), AtLeast(1), ReadOnly, WithoutEffect(THREADS),
             "Threads of the share coordinator.";
-        "share.coordinator.write.timeout.ms", Int, Is("5000"), AtLeast(1), ReadOnly, WithoutEffect(SHARE),
+        share_coordinator_write_timeout_ms: i32 = "share.coordinator.write.timeout.ms", Int, Is("5000"), AtLeast(1), ReadOnly, Obeyed,
             "How long a write of the share coordinator may wait for its replicas.";
         "share.fetch.purgatory.purge.interval.requests", Int, Is("1000"), Any, ReadOnly, WithoutEffect(PURGATORY),
             "Waiting ShareFetch requests between clean-ups.";

@@ -14,6 +14,7 @@ const WRITE_TXN_MARKERS: i16 = 27;
 const DESCRIBE_LOG_DIRS: i16 = 35;
 const BROKER_HEARTBEAT: i16 = 63;
 const SHARE_FETCH: i16 = 78;
+const SHARE_ACKNOWLEDGE: i16 = 79;
 const ADD_RAFT_VOTER: i16 = 80;
 const WRITE_SHARE_GROUP_STATE: i16 = 85;
 const READ_SHARE_GROUP_STATE_SUMMARY: i16 = 87;
@@ -43,8 +44,8 @@ pub fn response_layout(api_key: i16, version: i16) -> i16 {
 
 /// A request of a newer layout as the message crate's struct. Topics of OffsetCommit and OffsetFetch have their ids in
 /// `topic_id` and no names. Lost is only whether AddRaftVoter answers before the commit, whether InitProducerId asks for
-/// two-phase commit, and all of WriteTxnMarkers: handlers that care read [`AddRaftVoterRequest`],
-/// [`InitProducerIdRequest`] and [`WriteTxnMarkersRequest`].
+/// two-phase commit, and all of WriteTxnMarkers, ShareFetch, ShareAcknowledge and WriteShareGroupState: handlers that care
+/// read [`AddRaftVoterRequest`], [`InitProducerIdRequest`] and so on.
 pub fn decode_as_older(api_key: i16, version: i16, body: &Bytes) -> Option<Result<RequestKind, RecordError>> {
     Some(match (api_key, version) {
         (OFFSET_COMMIT, 10) => {
@@ -59,6 +60,12 @@ pub fn decode_as_older(api_key: i16, version: i16, body: &Bytes) -> Option<Resul
         // Nothing of it has a place in the crate's struct that a handler would not rather read itself.
         (WRITE_TXN_MARKERS, 2) => WriteTxnMarkersRequest::decode(body, version)
             .map(|_| RequestKind::WriteTxnMarkers(kafka_protocol::messages::WriteTxnMarkersRequest::default())),
+        (SHARE_FETCH, 2) => ShareFetchRequest::decode(body, version)
+            .map(|_| RequestKind::ShareFetch(kafka_protocol::messages::ShareFetchRequest::default())),
+        (SHARE_ACKNOWLEDGE, 2) => ShareAcknowledgeRequest::decode(body, version)
+            .map(|_| RequestKind::ShareAcknowledge(kafka_protocol::messages::ShareAcknowledgeRequest::default())),
+        (WRITE_SHARE_GROUP_STATE, 1) => WriteShareGroupStateRequest::decode(body, version)
+            .map(|_| RequestKind::WriteShareGroupState(kafka_protocol::messages::WriteShareGroupStateRequest::default())),
         (ADD_RAFT_VOTER, 1) => {
             AddRaftVoterRequest::decode(body, version).map(|(request, _)| RequestKind::AddRaftVoter(request.into()))
         }

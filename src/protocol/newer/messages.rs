@@ -147,4 +147,150 @@ message! {
         enable2_pc: bool [since 6];
         keep_prepared_txn: bool [since 6];
     }
+
+    /// `ShareFetchRequest`, up to its newest version.
+    pub struct ShareFetchRequest(1..=2, flexible 0) {
+        group_id: Option<String>;
+        member_id: Option<String>;
+        share_session_epoch: i32;
+        max_wait_ms: i32;
+        min_bytes: i32;
+        max_bytes: i32 = i32::MAX;
+        max_records: i32;
+        batch_size: i32;
+        share_acquire_mode: i8 [since 2, ignorable];
+        is_renew_ack: bool [since 2];
+        topics: Vec<ShareFetchTopic>;
+        forgotten_topics_data: Vec<ShareForgottenTopic>;
+    }
+
+    /// Part of [`ShareFetchRequest`].
+    pub struct ShareFetchTopic {
+        topic_id: Uuid;
+        partitions: Vec<ShareFetchPartition>;
+    }
+
+    /// Part of [`ShareFetchRequest`].
+    pub struct ShareFetchPartition {
+        partition_index: i32;
+        acknowledgement_batches: Vec<AcknowledgementBatch>;
+    }
+
+    /// Part of [`ShareFetchRequest`] and [`ShareAcknowledgeRequest`].
+    pub struct AcknowledgementBatch {
+        first_offset: i64;
+        last_offset: i64;
+        acknowledge_types: Vec<i8>;
+    }
+
+    /// Part of [`ShareFetchRequest`].
+    pub struct ShareForgottenTopic {
+        topic_id: Uuid;
+        partitions: Vec<i32>;
+    }
+
+    /// `ShareAcknowledgeRequest`, up to its newest version.
+    pub struct ShareAcknowledgeRequest(1..=2, flexible 0) {
+        group_id: Option<String>;
+        member_id: Option<String>;
+        share_session_epoch: i32;
+        is_renew_ack: bool [since 2];
+        topics: Vec<ShareAcknowledgeTopic>;
+    }
+
+    /// Part of [`ShareAcknowledgeRequest`].
+    pub struct ShareAcknowledgeTopic {
+        topic_id: Uuid;
+        partitions: Vec<ShareFetchPartition>;
+    }
+
+    /// `ShareAcknowledgeResponse`, up to its newest version.
+    pub struct ShareAcknowledgeResponse(1..=2, flexible 0) {
+        throttle_time_ms: i32;
+        error_code: i16;
+        error_message: Option<String>;
+        acquisition_lock_timeout_ms: i32 [since 2, ignorable];
+        responses: Vec<ShareAcknowledgeTopicResponse>;
+        node_endpoints: Vec<ShareNodeEndpoint>;
+    }
+
+    /// Part of [`ShareAcknowledgeResponse`].
+    pub struct ShareAcknowledgeTopicResponse {
+        topic_id: Uuid;
+        partitions: Vec<ShareAcknowledgePartitionData>;
+    }
+
+    /// Part of [`ShareAcknowledgeResponse`].
+    pub struct ShareAcknowledgePartitionData {
+        partition_index: i32;
+        error_code: i16;
+        error_message: Option<String>;
+        current_leader: ShareLeaderIdAndEpoch;
+    }
+
+    /// Part of [`ShareAcknowledgeResponse`].
+    pub struct ShareLeaderIdAndEpoch {
+        leader_id: i32;
+        leader_epoch: i32;
+    }
+
+    /// Part of [`ShareAcknowledgeResponse`].
+    pub struct ShareNodeEndpoint {
+        node_id: i32;
+        host: String;
+        port: i32;
+        rack: Option<String>;
+    }
+
+    /// `WriteShareGroupStateRequest`, up to its newest version.
+    pub struct WriteShareGroupStateRequest(0..=1, flexible 0) {
+        group_id: String;
+        topics: Vec<WriteShareState>;
+    }
+
+    /// Part of [`WriteShareGroupStateRequest`].
+    pub struct WriteShareState {
+        topic_id: Uuid;
+        partitions: Vec<WriteShareStatePartition>;
+    }
+
+    /// Part of [`WriteShareGroupStateRequest`].
+    pub struct WriteShareStatePartition {
+        partition: i32;
+        state_epoch: i32;
+        leader_epoch: i32;
+        start_offset: i64;
+        delivery_complete_count: i32 [since 1, ignorable] = -1;
+        state_batches: Vec<WriteShareStateBatch>;
+    }
+
+    /// Part of [`WriteShareGroupStateRequest`].
+    pub struct WriteShareStateBatch {
+        first_offset: i64;
+        last_offset: i64;
+        delivery_state: i8;
+        delivery_count: i16;
+    }
+
+    /// `ReadShareGroupStateSummaryResponse`, up to its newest version.
+    pub struct ReadShareGroupStateSummaryResponse(0..=1, flexible 0) {
+        results: Vec<ReadShareStateSummary>;
+    }
+
+    /// Part of [`ReadShareGroupStateSummaryResponse`].
+    pub struct ReadShareStateSummary {
+        topic_id: Uuid;
+        partitions: Vec<ReadShareStateSummaryPartition>;
+    }
+
+    /// Part of [`ReadShareGroupStateSummaryResponse`].
+    pub struct ReadShareStateSummaryPartition {
+        partition: i32;
+        error_code: i16;
+        error_message: Option<String>;
+        state_epoch: i32;
+        leader_epoch: i32;
+        start_offset: i64;
+        delivery_complete_count: i32 [since 1, ignorable] = -1;
+    }
 }

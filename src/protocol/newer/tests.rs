@@ -27,6 +27,11 @@ fn declared_messages_agree_with_the_table() {
     check::<WriteTxnMarkersRequest>(27, Direction::Request);
     check::<DescribeLogDirsResponse>(35, Direction::Response);
     check::<BrokerHeartbeatRequest>(63, Direction::Request);
+    check::<ShareFetchRequest>(78, Direction::Request);
+    check::<ShareAcknowledgeRequest>(79, Direction::Request);
+    check::<ShareAcknowledgeResponse>(79, Direction::Response);
+    check::<WriteShareGroupStateRequest>(85, Direction::Request);
+    check::<ReadShareGroupStateSummaryResponse>(87, Direction::Response);
     check::<AddRaftVoterRequest>(80, Direction::Request);
 }
 
