@@ -1,7 +1,7 @@
 """Random well-formed requests: made from the definitions, with values drawn from pools in which most things exist.
 
 Kept out of the pools is what ends in a wait, in a throttled client, or in a difference that ARCHITECTURE.md gives its
-reason for: a second member of a group, low quotas, transactions, a partition that one Produce names twice, the zero id in a Fetch.
+reason for: a second member of a group, batches of share states that end before they begin, low quotas, transactions, a partition that one Produce names twice, the zero id in a Fetch.
 """
 import random
 import time
@@ -22,7 +22,7 @@ UNKNOWN_ID = "bm9ib2R5IGhhcyB0aGlzIA"
 WEIGHTS = {
     "Produce": 30, "Fetch": 30, "ListOffsets": 10, "Metadata": 10, "OffsetCommit": 10, "OffsetFetch": 10, "DeleteRecords": 5,
     "JoinGroup": 2, "DescribeConfigs": 2, "AddRaftVoter": 0,
-    "AddPartitionsToTxn": 0, "WriteTxnMarkers": 0, "TxnOffsetCommit": 0,
+    "AddPartitionsToTxn": 0, "WriteTxnMarkers": 0, "TxnOffsetCommit": 0, "WriteShareGroupState": 0,
     # What a client is told depends on the moment, and on an id that the broker makes up.
     "GetTelemetrySubscriptions": 0, "PushTelemetry": 0,
 }

@@ -81,9 +81,6 @@ impl ShareStates {
 
     /// Takes note of what became of records.
     pub async fn write(&self, key: SharePartitionKey, write: Write) -> Result<(), Refusal> {
-        if write.batches.iter().any(|batch| batch.last < batch.first) {
-            return Err(ErrorCode::InvalidRequest.into());
-        }
         self.change("write share group state", key, Ask::Write(write)).await
     }
 

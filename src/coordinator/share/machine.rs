@@ -235,6 +235,9 @@ impl ShareMachine {
             return Err(ErrorCode::FencedStateEpoch.into());
         }
         in_cluster(exists)?;
+        if write.batches.iter().any(|batch| batch.last < batch.first) {
+            return Err(ErrorCode::InvalidRequest.into());
+        }
         Ok(self.change(known, write, known.state.leader_epoch, now))
     }
 

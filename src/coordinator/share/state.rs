@@ -29,9 +29,9 @@ pub struct ShareState {
     /// Records from the start offset on of which nothing more will become; -1 if that is not known (KIP-1226).
     pub delivery_complete_count: i32,
     pub batches: Vec<StateBatch>,
-    /// When the state was last written.
+    /// When the last snapshot was written that a change made due.
     pub created: Millis,
-    /// When the snapshot was written, which may be done without any change.
+    /// When the newest snapshot was written, be it one of a state at rest.
     pub written: Millis,
 }
 
