@@ -64,8 +64,9 @@ pub fn decode_as_older(api_key: i16, version: i16, body: &Bytes) -> Option<Resul
             .map(|_| RequestKind::ShareFetch(kafka_protocol::messages::ShareFetchRequest::default())),
         (SHARE_ACKNOWLEDGE, 2) => ShareAcknowledgeRequest::decode(body, version)
             .map(|_| RequestKind::ShareAcknowledge(kafka_protocol::messages::ShareAcknowledgeRequest::default())),
-        (WRITE_SHARE_GROUP_STATE, 1) => WriteShareGroupStateRequest::decode(body, version)
-            .map(|_| RequestKind::WriteShareGroupState(kafka_protocol::messages::WriteShareGroupStateRequest::default())),
+        (WRITE_SHARE_GROUP_STATE, 1) => WriteShareGroupStateRequest::decode(body, version).map(|_| {
+            RequestKind::WriteShareGroupState(kafka_protocol::messages::WriteShareGroupStateRequest::default())
+        }),
         (ADD_RAFT_VOTER, 1) => {
             AddRaftVoterRequest::decode(body, version).map(|(request, _)| RequestKind::AddRaftVoter(request.into()))
         }

@@ -21,7 +21,8 @@ pub fn batch(first: i64, last: i64, delivery_count: i16, delivery_state: i8) -> 
 
 /// The batches that a text names.
 pub fn batches(text: &str) -> Vec<StateBatch> {
-    let numbers = |word: &str| -> Vec<i64> { word.split(['-', ':', ',']).map(|number| number.parse().unwrap()).collect() };
+    let numbers =
+        |word: &str| -> Vec<i64> { word.split(['-', ':', ',']).map(|number| number.parse().unwrap()).collect() };
     let one = |word: &str| match numbers(word)[..] {
         [first, last, count, state] => batch(first, last, count as i16, state as i8),
         _ => panic!("{word} is no batch"),
@@ -169,8 +170,12 @@ impl Bench {
         let told = self.log[self.written..].iter().map(|record| {
             let name = names[&record.key.topic_id];
             match &record.change {
-                Change::Snapshot(state) => format!("{name} snapshot {} [{}]", state.snapshot_epoch, text(&state.batches)),
-                Change::Update(update) => format!("{name} update {} [{}]", update.snapshot_epoch, text(&update.batches)),
+                Change::Snapshot(state) => {
+                    format!("{name} snapshot {} [{}]", state.snapshot_epoch, text(&state.batches))
+                }
+                Change::Update(update) => {
+                    format!("{name} update {} [{}]", update.snapshot_epoch, text(&update.batches))
+                }
                 Change::Forgotten => format!("{name} forgotten"),
             }
         });

@@ -21,7 +21,14 @@ const TOPIC: TopicId = TopicId::METADATA_TOPIC_ID;
 fn image() -> MetadataImage {
     let mut delta = MetadataDelta::new(Arc::new(MetadataImage::default()));
     let topic = TopicRecord { name: "t".to_owned(), topic_id: TOPIC };
-    let partition = PartitionRecord { partition_id: 0, topic_id: TOPIC, replicas: vec![1], isr: vec![1], leader: 1, ..Default::default() };
+    let partition = PartitionRecord {
+        partition_id: 0,
+        topic_id: TOPIC,
+        replicas: vec![1],
+        isr: vec![1],
+        leader: 1,
+        ..Default::default()
+    };
     delta.replay(&MetadataRecord::Topic(topic)).unwrap();
     delta.replay(&MetadataRecord::Partition(partition)).unwrap();
     delta.image().clone()

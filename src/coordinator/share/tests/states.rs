@@ -94,7 +94,10 @@ fn cold_states_get_a_snapshot_while_others_move() {
         "ok · ok · ok · a snapshot 0 [] + a update 0 [0-4:1,0] + b snapshot 0 [] · a snapshot 1 [0-4:1,0] · \
          a snapshot 2 [0-4:1,0] + b snapshot 1 [] · ",
     );
-    check("init a · wait 100000 · init b · off · written · wait 900000 · written", "ok · ok · a snapshot 0 [] + b snapshot 0 [] · ");
+    check(
+        "init a · wait 100000 · init b · off · written · wait 900000 · written",
+        "ok · ok · a snapshot 0 [] + b snapshot 0 [] · ",
+    );
     check(
         "init a · init b · written · wait 299999 · fail · wait 1 · wait 299999 · written · wait 1 · written",
         "ok · ok · a snapshot 0 [] + b snapshot 0 [] · not written ·  · a snapshot 1 [] + b snapshot 1 []",
