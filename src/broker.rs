@@ -241,8 +241,7 @@ fn metrics() -> Arc<Metrics> {
 
 /// How many partitions of the coordinators' topics are led, by state.
 fn register_coordinators(node: &Node) {
-    let (groups, transactions, states) =
-        (node.groups.clone(), node.transactions.clone(), node.share_states.clone());
+    let (groups, transactions, states) = (node.groups.clone(), node.transactions.clone(), node.share_states.clone());
     let help = "Partitions of a coordinator's topic that this broker leads, by state: failed ones could not be read";
     node.metrics.register_gauges("coordinator_partitions", help, move || {
         let counts = [
