@@ -34,6 +34,7 @@ SCENARIOS = {
     "dropped": ["java", "confluent"],
     "transactions": ["java"],
     "telemetry": ["java", "confluent"],
+    "streams": ["java"],
     "official-tools": ["java"],
     "native-tools": ["java", "jvm"],
     "connect": [],

@@ -35,6 +35,7 @@ PROPERTIES = {
     "group.max.size": "4",
     "group.consumer.max.size": "4",
     "group.consumer.assignment.interval.ms": "0",
+    "group.streams.max.size": "4",
     "log.cleaner.backoff.ms": "600000",
     # Records of any age stay.
     "log.retention.ms": "-1",

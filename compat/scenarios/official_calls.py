@@ -44,7 +44,7 @@ TOPIC = "--entity-type topics --entity-name first"
 NODE = "--entity-type brokers --entity-name 1"
 RESET = "--reset-offsets --group readers --topic lines"
 LINES = "a:one\nb:two\nc:three\nd:four\ne:five\n"
-NO_NEW_GROUPS = "share and streams groups are not served"
+NO_SHARE_GROUPS = "share groups are not served"
 
 TOPICS = [
     Call("kafka-topics", "{b} --create --topic first --partitions 2 --replication-factor 1 --config retention.ms=3600000"),
@@ -207,10 +207,15 @@ GROUPS = [
     Call("kafka-groups", "{b} --list --share", reads=True),
     Call("kafka-groups", "{b} --list --group-type strange", 1, reads=True),
     Call("kafka-share-groups", "{b} --list"),
-    Call("kafka-share-groups", "{b} --describe --group nobody", missing=NO_NEW_GROUPS),
+    Call("kafka-share-groups", "{b} --describe --group nobody", missing=NO_SHARE_GROUPS),
     Call("kafka-streams-groups", "{b} --list"),
-    Call("kafka-streams-groups", "{b} --describe --group nobody", 1, missing=NO_NEW_GROUPS),
-    Call("kafka-console-share-consumer", "{b} --topic lines --timeout-ms 3000 --max-messages 1", alone=True, missing=NO_NEW_GROUPS),
+    Call("kafka-streams-groups", "{b} --list --state"),
+    Call("kafka-streams-groups", "{b} --list --state strange", 1),
+    Call("kafka-streams-groups", "{b} --describe --group nobody", 1),
+    Call("kafka-streams-groups", "{b} --describe --group readers --members", 1),
+    Call("kafka-streams-groups", "{b} --reset-offsets --group nobody --all-input-topics --to-earliest", 0),
+    Call("kafka-streams-groups", "{b} --delete --group nobody", 0),
+    Call("kafka-console-share-consumer", "{b} --topic lines --timeout-ms 3000 --max-messages 1", alone=True, missing=NO_SHARE_GROUPS),
     Call("kafka-streams-application-reset", "{b} --application-id app --input-topics lines --force", 0),
     Call("kafka-streams-application-reset", "{b} --application-id app --input-topics nowhere --dry-run", 1),
 ]
@@ -220,7 +225,7 @@ CLUSTER = [
     Call("kafka-acls", "{b} --remove --force --topic first", 1),
     Call("kafka-acls", "{b} --add --topic first", 1, rules=("unordered",)),
     Call("kafka-broker-api-versions", "{b}", rules=("apis",), reads=True),
-    Call("kafka-broker-api-versions", "{b}", missing=NO_NEW_GROUPS),
+    Call("kafka-broker-api-versions", "{b}", missing=NO_SHARE_GROUPS),
     Call("kafka-broker-api-versions", "--bootstrap-server", 1),
     Call("kafka-cluster", "cluster-id {b}", rules=("ids",), reads=True),
     Call("kafka-cluster", "list-endpoints {b}", reads=True),
@@ -236,7 +241,7 @@ CLUSTER = [
     Call("kafka-metadata-quorum", "{b} remove-controller --controller-id 7 --controller-directory-id AAAAAAAAAAAAAAAAAAAAAQ", 1, rules=("ids",)),
     Call("kafka-metadata-quorum", "--bootstrap-controller {controller} remove-controller --controller-id 7 --controller-directory-id AAAAAAAAAAAAAAAAAAAAAQ", 1, rules=("ids",)),
     Call("kafka-features", "{b} describe", rules=("epoch", "features"), reads=True),
-    Call("kafka-features", "{b} describe", rules=("epoch",), missing=NO_NEW_GROUPS),
+    Call("kafka-features", "{b} describe", rules=("epoch",), missing=NO_SHARE_GROUPS),
     Call("kafka-features", "--bootstrap-controller {controller} describe", rules=("epoch", "features")),
     Call("kafka-features", "{b} version-mapping"),
     Call("kafka-features", "{b} feature-dependencies --feature metadata.version=20"),
@@ -245,7 +250,7 @@ CLUSTER = [
     Call("kafka-features", "{b} upgrade --feature metadata.version=30 --dry-run"),
     Call("kafka-features", "{b} upgrade --metadata 4.3-IV0"),
     Call("kafka-features", "{b} upgrade --feature kraft.version=1"),
-    Call("kafka-features", "{b} upgrade --release-version 4.3 --dry-run", missing=NO_NEW_GROUPS),
+    Call("kafka-features", "{b} upgrade --release-version 4.3 --dry-run", missing=NO_SHARE_GROUPS),
     Call("kafka-features", "{b} downgrade --feature metadata.version=1", 1),
     Call("kafka-features", "{b} downgrade --feature metadata.version=29", 1),
     Call("kafka-features", "{b} downgrade --unsafe --feature metadata.version=20", 1),

@@ -38,12 +38,12 @@ NAMED = {
     "own-keys": Rule(r"^  ottla\.", None, "keys that only this broker has"),
     "loggers": Rule(r" sensitive=false synonyms={}$", None, "loggers are named for what the program consists of"),
     "apis": Rule(
-        r"\t((\w+?)?Share[A-Z]\w+|Streams\w+)\(", None,
-        "share and streams groups are not served",
+        r"\t(\w+?)?Share[A-Z]\w+\(", None,
+        "share groups are not served",
     ),
     "features": Rule(
-        r"^Feature: (share|streams)\.version", None,
-        "share and streams groups are not served",
+        r"^Feature: share\.version", None,
+        "share groups are not served",
     ),
     "unordered": Rule("", "", "the tool prints the lines in the order of a hash"),
 }

@@ -110,7 +110,7 @@ mod tests {
                 (ConfigResource::topic("a"), "cleanup.policy", "compact"),
                 (ConfigResource::topic("b"), "cleanup.policy", "compact,delete"),
                 (ConfigResource::topic("__consumer_offsets"), "cleanup.policy", "compact"),
-                (ConfigResource::group("g"), "streams.session.timeout.ms", "50000"),
+                (ConfigResource::topic("c"), "local.retention.ms", "50000"),
                 (ConfigResource::default_broker(), "num.io.threads", "3"),
             ],
         );
@@ -123,9 +123,8 @@ mod tests {
                 "log.cleaner.enable=false is deprecated, and compacted topics are neither compacted nor cut; these grow: \
                  __consumer_offsets, a, b",
                 "client quotas are kept and described, but not enforced: 1 of them are set",
-                "set in the metadata without effect: streams.session.timeout.ms of group g (streams groups are off \
-                 (streams.version 0)); num.io.threads of all brokers (work is spread over the processors, there are no \
-                 thread pools)",
+                "set in the metadata without effect: local.retention.ms of topic c (there is no tiered storage); \
+                 num.io.threads of all brokers (work is spread over the processors, there are no thread pools)",
             ]
         );
     }

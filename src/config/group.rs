@@ -6,7 +6,7 @@ use super::key::Default::Is;
 use super::key::Status::{Obeyed, WithoutEffect};
 use super::key::Valid::*;
 use super::key::{ConfigKey, Type, UpdateMode};
-use super::table::reasons::{SHARE, STREAMS};
+use super::table::reasons::SHARE;
 use super::value::{FromValue, InvalidValue, Value, Values};
 
 macro_rules! declare {
@@ -66,15 +66,15 @@ declare! {
         "Whether members may renew their record locks.";
     share_session_timeout_ms: i32 = "share.session.timeout.ms", Int, Is("45000"), AtLeast(1), Some("group.share.session.timeout.ms"), Obeyed,
         "Session timeout given to the members of the share group.";
-    streams_assignment_interval_ms: i32 = "streams.assignment.interval.ms", Int, Is("1000"), AtLeast(0), Some("group.streams.assignment.interval.ms"), WithoutEffect(STREAMS),
+    streams_assignment_interval_ms: i32 = "streams.assignment.interval.ms", Int, Is("1000"), AtLeast(0), Some("group.streams.assignment.interval.ms"), Obeyed,
         "Least time between two computed assignments of the streams group.";
-    streams_heartbeat_interval_ms: i32 = "streams.heartbeat.interval.ms", Int, Is("5000"), AtLeast(1), Some("group.streams.heartbeat.interval.ms"), WithoutEffect(STREAMS),
+    streams_heartbeat_interval_ms: i32 = "streams.heartbeat.interval.ms", Int, Is("5000"), AtLeast(1), Some("group.streams.heartbeat.interval.ms"), Obeyed,
         "Heartbeat interval given to the members of the streams group.";
-    streams_initial_rebalance_delay_ms: i32 = "streams.initial.rebalance.delay.ms", Int, Is("3000"), AtLeast(0), Some("group.streams.initial.rebalance.delay.ms"), WithoutEffect(STREAMS),
+    streams_initial_rebalance_delay_ms: i32 = "streams.initial.rebalance.delay.ms", Int, Is("3000"), AtLeast(0), Some("group.streams.initial.rebalance.delay.ms"), Obeyed,
         "How long the new streams group waits for more members.";
-    streams_num_standby_replicas: i32 = "streams.num.standby.replicas", Int, Is("0"), AtLeast(0), Some("group.streams.num.standby.replicas"), WithoutEffect(STREAMS),
+    streams_num_standby_replicas: i32 = "streams.num.standby.replicas", Int, Is("0"), AtLeast(0), Some("group.streams.num.standby.replicas"), Obeyed,
         "Standby replicas of each task of the streams group.";
-    streams_session_timeout_ms: i32 = "streams.session.timeout.ms", Int, Is("45000"), AtLeast(1), Some("group.streams.session.timeout.ms"), WithoutEffect(STREAMS),
+    streams_session_timeout_ms: i32 = "streams.session.timeout.ms", Int, Is("45000"), AtLeast(1), Some("group.streams.session.timeout.ms"), Obeyed,
         "Session timeout given to the members of the streams group.";
 }
 

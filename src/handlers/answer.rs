@@ -19,7 +19,7 @@ pub enum Answer {
 }
 
 impl Answer {
-    /// A response of which the message crate lacks the newest version.
+    /// A response that is one of our own messages: the message crate lacks it, or its newest version.
     pub(super) fn own<M: Message>(call: &Call<'_>, response: &M) -> Answer {
         let header = call.header;
         match frame::encode_response(header.api_key, header.api_version, header.correlation_id, &OwnBody(response)) {

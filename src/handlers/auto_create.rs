@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use super::{Call, Node};
 use crate::config::BrokerConfig;
-use crate::controller::NewTopic;
+use crate::controller::{Denied, NewTopic};
+use crate::protocol::internal::StreamsTopicInfo;
 use crate::types::{
     ErrorCode, METADATA_TOPIC, OFFSETS_TOPIC, SHARE_STATE_TOPIC, TRANSACTIONS_TOPIC, Uuid, topic_name_fault,
 };
@@ -60,6 +61,31 @@ pub async fn internal_topic(node: &Node, name: &str) -> Result<(), ErrorCode> {
             tracing::warn!("internal topic {name} cannot be created: {}: {message}", denied.code);
             Err(ErrorCode::CoordinatorNotAvailable)
         }
+    }
+}
+
+/// Makes the internal topics of a streams group; answers which of them cannot be made, and why. Another member may have
+/// had them made meanwhile.
+pub async fn streams_topics(call: &Call<'_>, topics: Vec<StreamsTopicInfo>) -> Vec<(String, String)> {
+    let names: Vec<String> = topics.iter().map(|topic| topic.name.clone()).collect();
+    let new = topics.into_iter().map(|topic| NewTopic {
+        name: topic.name,
+        id: Uuid::random(),
+        partitions: topic.partitions,
+        replication_factor: if topic.replication_factor == 0 { DEFAULT as i16 } else { topic.replication_factor },
+        assignments: Vec::new(),
+        configs: topic.topic_configs.into_iter().map(|config| (config.key, Some(config.value))).collect(),
+    });
+    let reason = |denied: &Denied| denied.message.clone().unwrap_or_else(|| denied.code.message().to_owned());
+    let all = |why: String| names.iter().map(|name| (name.clone(), why.clone())).collect();
+    match call.node.controller.create_topics((new.collect(), false)).await {
+        Ok(Ok(results)) => {
+            let failed = results.iter().filter_map(|(name, result)| Some((name, result.as_ref().err()?)));
+            let failed = failed.filter(|(_, denied)| denied.code != ErrorCode::TopicAlreadyExists);
+            failed.map(|(name, denied)| (name.to_string(), reason(denied))).collect()
+        }
+        Ok(Err(denied)) => all(reason(&denied)),
+        Err(error) => all(error.to_string()),
     }
 }
 

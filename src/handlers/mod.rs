@@ -26,7 +26,9 @@ pub use producer_ids::ProducerIds;
 pub use write_txn_markers::write_marker;
 
 use crate::controller::Denied;
+use crate::protocol::frame::AnyRequest;
 use crate::protocol::messages::RequestKind;
+use crate::protocol::newer::OwnRequest;
 use crate::state_machine::SubmitError;
 use crate::types::ErrorCode;
 
@@ -71,8 +73,18 @@ impl Api {
     }
 }
 
+/// Which request a row stands for; `own` marks one of those that the message crate does not have.
+macro_rules! request {
+    ($name:ident, $request:ident) => {
+        AnyRequest::Crate(RequestKind::$name($request))
+    };
+    ($name:ident, $request:ident, own) => {
+        AnyRequest::Own(OwnRequest::$name($request))
+    };
+}
+
 macro_rules! api_table {
-    ($($name:ident = $key:literal, $min:literal ..= $max:literal, $listeners:ident, $module:ident;)*) => {
+    ($($name:ident = $key:literal, $min:literal ..= $max:literal, $listeners:ident, $module:ident $(, $own:ident)?;)*) => {
         $(mod $module;)*
 
         /// Every served API, in order of its key.
@@ -86,9 +98,9 @@ macro_rules! api_table {
 
         /// Calls the handler of a decoded request. Handlers are boxed, so that an idle connection does not hold room
         /// for the largest of them.
-        async fn handle(call: &Call<'_>, request: RequestKind) -> Answer {
+        async fn handle(call: &Call<'_>, request: AnyRequest) -> Answer {
             match request {
-                $(RequestKind::$name(request) => Box::pin($module::handle(call, request)).await,)*
+                $(request!($name, request $(, $own)?) => Box::pin($module::handle(call, request)).await,)*
                 _ => Answer::Close("the request is of no served API".into()),
             }
         }
@@ -164,6 +176,8 @@ api_table! {
     WriteShareGroupState = 85, 0..=1, Broker, write_share_group_state;
     DeleteShareGroupState = 86, 0..=0, Broker, delete_share_group_state;
     ReadShareGroupStateSummary = 87, 0..=1, Broker, read_share_group_state_summary;
+    StreamsGroupHeartbeat = 88, 0..=0, Broker, streams_group_heartbeat, own;
+    StreamsGroupDescribe = 89, 0..=0, Broker, streams_group_describe, own;
 }
 
 /// What a client is told that left no time: Kafka's controller drops such a request before it begins.

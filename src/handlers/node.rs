@@ -107,6 +107,12 @@ impl Call<'_> {
         self.node.image().consumer_groups_enabled() && protocols.iter().any(|name| name == "consumer")
     }
 
+    /// Whether groups of the streams protocol are on, in the cluster and on this broker.
+    pub fn streams_groups_enabled(&self) -> bool {
+        let protocols = &self.node.config.broker().group_coordinator_rebalance_protocols;
+        self.node.image().streams_groups_enabled() && protocols.iter().any(|name| name == "streams")
+    }
+
     /// PRODUCER_FENCED as this client knows it: one below version `since` takes INVALID_PRODUCER_EPOCH for it. Other
     /// errors stay what they are.
     pub fn fenced_since(&self, since: i16, error: ErrorCode) -> ErrorCode {

@@ -72,6 +72,11 @@ impl MetadataImage {
         self.features.get(Feature::SHARE).is_some_and(|level| *level >= 1)
     }
 
+    /// Whether groups of the streams protocol are on.
+    pub fn streams_groups_enabled(&self) -> bool {
+        self.features.get(Feature::STREAMS).is_some_and(|level| *level >= 1)
+    }
+
     /// What is set on `resource`; empty when nothing is.
     pub fn config(&self, resource: &ConfigResource) -> Arc<BTreeMap<String, String>> {
         self.configs.get(resource).cloned().unwrap_or_default()

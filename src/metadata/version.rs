@@ -159,6 +159,8 @@ impl Feature {
     pub const GROUP: &str = "group.version";
     /// KIP-932.
     pub const SHARE: &str = "share.version";
+    /// KIP-1071.
+    pub const STREAMS: &str = "streams.version";
 
     /// Every feature this node knows. A level above `max` is refused in requests, one above `readable` in the metadata log.
     pub const SUPPORTED: &[Feature] = &[
@@ -172,7 +174,7 @@ impl Feature {
             readable: MetadataVersion::LATEST.0,
         },
         Feature { name: Feature::SHARE, min: 0, max: 0, readable: 1 },
-        Feature { name: "streams.version", min: 0, max: 0, readable: 1 },
+        Feature { name: Feature::STREAMS, min: 0, max: 1, readable: 1 },
         Feature { name: Feature::TRANSACTIONS, min: 0, max: 2, readable: 2 },
     ];
 

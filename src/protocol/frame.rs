@@ -95,6 +95,18 @@ fn body_error(api_key: i16, version: i16, reason: impl Display) -> FrameError {
     FrameError::Body { name: schema::name(api_key).unwrap_or("?"), version, reason: format!("{reason:#}") }
 }
 
+/// A request as a struct.
+#[derive(Clone, PartialEq, Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "nearly all requests are of the large kind, and a box would cost each of them"
+)]
+pub enum AnyRequest {
+    Crate(RequestKind),
+    /// Of an API that the message crate does not have.
+    Own(newer::OwnRequest),
+}
+
 /// The body of a request that the guard has let pass. Nothing of it is in memory yet beyond its bytes.
 pub struct GuardedBody<'a> {
     api_key: i16,
@@ -112,19 +124,23 @@ impl<'a> GuardedBody<'a> {
     }
 
     /// The request as a struct.
-    pub fn decode(&self) -> Result<RequestKind, FrameError> {
+    pub fn decode(&self) -> Result<AnyRequest, FrameError> {
         let GuardedBody { api_key, version, body, .. } = *self;
+        if let Some(own) = newer::OwnRequest::decode(api_key, version, body) {
+            return own.map(AnyRequest::Own).map_err(|error| body_error(api_key, version, error));
+        }
         if let Some(kind) = newer::decode_as_older(api_key, version, body) {
-            return kind.map_err(|error| body_error(api_key, version, error));
+            return kind.map(AnyRequest::Crate).map_err(|error| body_error(api_key, version, error));
         }
         let key = ApiKey::try_from(api_key).map_err(|()| unknown(api_key, version))?;
         RequestKind::decode(key, &mut body.clone(), newer::request_layout(api_key, version))
+            .map(AnyRequest::Crate)
             .map_err(|error| body_error(api_key, version, error))
     }
 }
 
 /// Guards and decodes the body of a request of any kind.
-pub fn decode_request_kind(api_key: i16, version: i16, body: &Bytes) -> Result<(RequestKind, Walk), FrameError> {
+pub fn decode_request_kind(api_key: i16, version: i16, body: &Bytes) -> Result<(AnyRequest, Walk), FrameError> {
     let guarded = GuardedBody::new(api_key, version, body)?;
     Ok((guarded.decode()?, guarded.walk))
 }

@@ -17,8 +17,12 @@ use super::{METADATA_LOG, QuorumError, Voter, VoterSet, write_bootstrap};
 const META_PROPERTIES: &str = "meta.properties";
 
 /// What a new cluster begins with: a feature, its level, and the first level of `metadata.version` that has it so.
-const BEGINS: [(&str, i16, i16); 3] =
-    [(Feature::ELIGIBLE_LEADER_REPLICAS, 1, 26), (Feature::GROUP, 1, 22), (Feature::TRANSACTIONS, 2, 24)];
+const BEGINS: [(&str, i16, i16); 4] = [
+    (Feature::ELIGIBLE_LEADER_REPLICAS, 1, 26),
+    (Feature::GROUP, 1, 22),
+    (Feature::STREAMS, 1, 29),
+    (Feature::TRANSACTIONS, 2, 24),
+];
 
 /// What to format, and as what.
 #[derive(Clone, Debug)]

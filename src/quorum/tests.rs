@@ -110,20 +110,21 @@ async fn a_formatted_directory_begins_with_an_election_and_the_bootstrap_records
             ("eligible.leader.replicas.version", 1),
             ("group.version", 1),
             ("metadata.version", 30),
+            ("streams.version", 1),
             ("transaction.version", 2)
         ]
     );
     assert_eq!(image.config(&ConfigResource::default_broker())["min.insync.replicas"], "1");
-    assert_eq!(append(&quorum, &[topic("t")]).await, Offset(8));
+    assert_eq!(append(&quorum, &[topic("t")]).await, Offset(9));
     assert!(quorum.image().topics.named("t").is_some());
-    assert_eq!(quorum.info().high_watermark, Offset(9));
+    assert_eq!(quorum.info().high_watermark, Offset(10));
     quorum.close().unwrap();
     assert_eq!(
         log_text(dir.path()),
         [
             "1@0: control 2 control 5 control 6",
-            "1@3: FeatureLevelRecord FeatureLevelRecord FeatureLevelRecord FeatureLevelRecord ConfigRecord",
-            "1@8: TopicRecord"
+            "1@3: FeatureLevelRecord FeatureLevelRecord FeatureLevelRecord FeatureLevelRecord FeatureLevelRecord ConfigRecord",
+            "1@9: TopicRecord"
         ]
     );
     let state = fs::read_to_string(dir.path().join(METADATA_LOG).join("quorum-state")).unwrap();

@@ -68,9 +68,9 @@ def quorum(pair: Pair, port: str) -> None:
 
 
 def features(pair: Pair, port: str) -> None:
-    """Levels up and down. The features of share and streams groups stay out: they are at level 0 here."""
+    """Levels up and down. The feature of share groups stays out: it is at level 0 here."""
     level, elr, transactions = "metadata.version", "eligible.leader.replicas.version", "transaction.version"
-    groups = "group.version"
+    groups, streams = "group.version", "streams.version"
     upgrade, safe, unsafe = 1, 2, 3
     for version in pair.versions("UpdateFeatures"):
         for step, updates in {
@@ -82,6 +82,7 @@ def features(pair: Pair, port: str) -> None:
             "ELR on by a downgrade": [(elr, 1, unsafe)], "ELR on": [(elr, 1, upgrade)], "ELR too high": [(elr, 2, upgrade)],
             "transactions too high": [(transactions, 3, upgrade)], "transactions down": [(transactions, 1, safe)], "transactions up": [(transactions, 2, upgrade)],
             "groups off": [(groups, 0, safe)], "groups on": [(groups, 1, upgrade)], "groups too high": [(groups, 2, upgrade)],
+            "streams off": [(streams, 0, safe)], "streams on": [(streams, 1, upgrade)], "streams too high": [(streams, 2, upgrade)],
             "no such kind of change": [(elr, 0, 4)], "no kind of change": [(elr, 1, 0)], "good and bad": [(elr, 1, upgrade), ("no.such.feature", 1, upgrade)],
             "the quorum's level": [("kraft.version", 1, upgrade)], "the quorum's level, down": [("kraft.version", 0, safe)],
         }.items():

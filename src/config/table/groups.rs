@@ -45,31 +45,31 @@ macro_rules! groups_keys {
             "Members a classic group may have.";
         group_min_session_timeout_ms: i32 = "group.min.session.timeout.ms", Int, Is("6000"), Any, ReadOnly, Obeyed,
             "Smallest session timeout a classic member may ask for.";
-        "group.streams.assignment.interval.ms", Int, Is("1000"), AtLeast(0), ClusterWide, WithoutEffect(STREAMS),
+        "group.streams.assignment.interval.ms", Int, Is("1000"), AtLeast(0), ClusterWide, Obeyed,
             "Least time between two computed assignments of a streams group.";
-        "group.streams.heartbeat.interval.ms", Int, Is("5000"), AtLeast(1), ReadOnly, WithoutEffect(STREAMS),
+        "group.streams.heartbeat.interval.ms", Int, Is("5000"), AtLeast(1), ReadOnly, Obeyed,
             "Heartbeat interval given to members of streams groups.";
-        "group.streams.initial.rebalance.delay.ms", Int, Is("3000"), AtLeast(0), ReadOnly, WithoutEffect(STREAMS),
+        "group.streams.initial.rebalance.delay.ms", Int, Is("3000"), AtLeast(0), ReadOnly, Obeyed,
             "How long a new streams group waits for more members.";
-        "group.streams.max.assignment.interval.ms", Int, Is("15000"), AtLeast(0), ReadOnly, WithoutEffect(STREAMS),
+        "group.streams.max.assignment.interval.ms", Int, Is("15000"), AtLeast(0), ReadOnly, Obeyed,
             "Largest assignment interval a streams group may set.";
-        "group.streams.max.heartbeat.interval.ms", Int, Is("15000"), AtLeast(1), ReadOnly, WithoutEffect(STREAMS),
+        "group.streams.max.heartbeat.interval.ms", Int, Is("15000"), AtLeast(1), ReadOnly, Obeyed,
             "Largest heartbeat interval a streams group may set.";
-        "group.streams.max.session.timeout.ms", Int, Is("60000"), AtLeast(1), ReadOnly, WithoutEffect(STREAMS),
+        "group.streams.max.session.timeout.ms", Int, Is("60000"), AtLeast(1), ReadOnly, Obeyed,
             "Largest session timeout a streams group may set.";
-        "group.streams.max.size", Int, Is("2147483647"), AtLeast(1), ReadOnly, WithoutEffect(STREAMS),
+        group_streams_max_size: i32 = "group.streams.max.size", Int, Is("2147483647"), AtLeast(1), ReadOnly, Obeyed,
             "Members a streams group may have.";
-        "group.streams.max.standby.replicas", Int, Is("2"), AtLeast(0), ReadOnly, WithoutEffect(STREAMS),
+        "group.streams.max.standby.replicas", Int, Is("2"), AtLeast(0), ReadOnly, Obeyed,
             "Most standby replicas a streams group may set.";
-        "group.streams.min.assignment.interval.ms", Int, Is("0"), AtLeast(0), ReadOnly, WithoutEffect(STREAMS),
+        "group.streams.min.assignment.interval.ms", Int, Is("0"), AtLeast(0), ReadOnly, Obeyed,
             "Smallest assignment interval a streams group may set.";
-        "group.streams.min.heartbeat.interval.ms", Int, Is("5000"), AtLeast(1), ReadOnly, WithoutEffect(STREAMS),
+        "group.streams.min.heartbeat.interval.ms", Int, Is("5000"), AtLeast(1), ReadOnly, Obeyed,
             "Smallest heartbeat interval a streams group may set.";
-        "group.streams.min.session.timeout.ms", Int, Is("45000"), AtLeast(1), ReadOnly, WithoutEffect(STREAMS),
+        "group.streams.min.session.timeout.ms", Int, Is("45000"), AtLeast(1), ReadOnly, Obeyed,
             "Smallest session timeout a streams group may set.";
-        "group.streams.num.standby.replicas", Int, Is("0"), AtLeast(0), ReadOnly, WithoutEffect(STREAMS),
+        "group.streams.num.standby.replicas", Int, Is("0"), AtLeast(0), ReadOnly, Obeyed,
             "Standby replicas of each task of a streams group.";
-        "group.streams.session.timeout.ms", Int, Is("45000"), AtLeast(1), ReadOnly, WithoutEffect(STREAMS),
+        "group.streams.session.timeout.ms", Int, Is("45000"), AtLeast(1), ReadOnly, Obeyed,
             "Session timeout given to members of streams groups.";
         offset_metadata_max_bytes: i32 = "offset.metadata.max.bytes", Int, Is("4096"), Any, ReadOnly, Obeyed,
             "Longest metadata string that may be committed with an offset.";

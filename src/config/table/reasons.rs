@@ -21,7 +21,6 @@ pub const QUOTAS: &str = "quotas are not enforced";
 pub const REPORTERS: &str =
     "metrics are served at /metrics of ottla.admin.listener, without samples or reporter classes";
 pub const SHARE: &str = "share groups are off (share.version 0)";
-pub const STREAMS: &str = "streams groups are off (streams.version 0)";
 pub const THREADS: &str = "work is spread over the processors, there are no thread pools";
 pub const TIERED: &str = "there is no tiered storage";
 pub const TLS: &str =

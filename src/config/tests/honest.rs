@@ -24,6 +24,13 @@ const FIELDS: &[(&str, &str)] = &[
     ("group.share.min.assignment.interval.ms", "share_assignment_interval_ms"),
     ("group.share.min.heartbeat.interval.ms", "share_heartbeat_interval_ms"),
     ("group.share.min.session.timeout.ms", "share_session_timeout_ms"),
+    ("group.streams.max.assignment.interval.ms", "streams_assignment_interval_ms"),
+    ("group.streams.max.heartbeat.interval.ms", "streams_heartbeat_interval_ms"),
+    ("group.streams.max.session.timeout.ms", "streams_session_timeout_ms"),
+    ("group.streams.min.assignment.interval.ms", "streams_assignment_interval_ms"),
+    ("group.streams.min.heartbeat.interval.ms", "streams_heartbeat_interval_ms"),
+    ("group.streams.min.session.timeout.ms", "streams_session_timeout_ms"),
+    ("group.streams.max.standby.replicas", "streams_num_standby_replicas"),
     // There is only one.
     ("group.share.assignors", "simple"),
     // With these, the quorum is not a fixed one.

@@ -12,6 +12,7 @@ use super::machine::{GroupMachine, Live, text};
 use super::member::Member;
 use super::share::{SHARE, ShareGroup};
 use super::state::State;
+use super::streams::{STREAMS, StreamsGroup};
 
 /// From this version on an unknown group is an error and not merely dead.
 const GROUP_ID_NOT_FOUND_SINCE: i16 = 6;
@@ -44,7 +45,12 @@ impl GroupMachine {
         });
         let consumer = self.consumers.values().filter(|group| wanted(group.state().name(), CONSUMER));
         let share = self.shares.values().filter(|group| wanted(group.state().name(), SHARE));
-        classic.chain(consumer.map(ConsumerGroup::listed)).chain(share.map(ShareGroup::listed)).collect()
+        let streams = self.streams.values().filter(|group| {
+            let state = group.state();
+            wanted(state.name(), STREAMS) || wanted(state.name_in_filters(), STREAMS)
+        });
+        let newer = share.map(ShareGroup::listed).chain(streams.map(StreamsGroup::listed));
+        classic.chain(consumer.map(ConsumerGroup::listed)).chain(newer).collect()
     }
 }
 

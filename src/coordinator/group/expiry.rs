@@ -15,6 +15,7 @@ use super::machine::{GroupMachine, Live, Reply, Timer, Turn, own};
 use super::records::{CommittedOffset, Record};
 use super::share::StatePartitions;
 use super::state::State;
+use super::streams::StreamsGroup;
 
 /// Tombstones written at a time, so that they fit into a batch; the rest follows at once.
 const TOMBSTONES_AT_A_TIME: usize = 1_000;
@@ -23,16 +24,18 @@ impl GroupMachine {
     /// One stretch of the search for what has expired.
     pub(super) fn expire_offsets(&self, live: &mut Live, turn: &mut Turn) {
         let from = live.expiry_from.take();
-        let ids: BTreeSet<&Arc<str>> = live.groups.keys().chain(self.consumers.keys()).collect();
+        let ids = live.groups.keys().chain(self.consumers.keys()).chain(self.streams.keys());
+        let ids: BTreeSet<&Arc<str>> = ids.collect();
         for id in ids.into_iter().filter(|id| from.as_ref().is_none_or(|from| *id >= from)) {
             if turn.outcome.records.len() >= TOMBSTONES_AT_A_TIME {
                 live.expiry_from = Some(id.clone());
                 return turn.set(Timer::Expiry, turn.now.monotonic);
             }
-            match (self.consumers.get(id), live.groups.get(id)) {
-                (Some(group), _) => self.expire_consumer_group(turn, group),
-                (None, Some(group)) => self.expire_group(turn, group),
-                (None, None) => {}
+            match (self.consumers.get(id), self.streams.get(id), live.groups.get(id)) {
+                (Some(group), _, _) => self.expire_consumer_group(turn, group),
+                (None, Some(group), _) => self.expire_streams_group(turn, group),
+                (None, None, Some(group)) => self.expire_group(turn, group),
+                (None, None, None) => {}
             }
         }
         if turn.outcome.records.len() >= TOMBSTONES_AT_A_TIME {
@@ -49,6 +52,16 @@ impl GroupMachine {
         });
         if all_gone && group.members.is_empty() {
             turn.outcome.records.extend(group.tombstones(None));
+        }
+    }
+
+    fn expire_streams_group(&self, turn: &mut Turn, group: &StreamsGroup) {
+        let wall = turn.now.wall;
+        let all_gone = self.expire_offsets_of(turn, &group.id, |topic, committed, retention| {
+            !group.is_subscribed_to(topic) && is_older(committed, committed.committed_at, wall, retention)
+        });
+        if all_gone && group.members.is_empty() {
+            turn.outcome.records.extend(group.tombstones());
         }
     }
 
@@ -131,9 +144,6 @@ impl GroupMachine {
     }
 
     fn delete_group(&self, live: &Live, turn: &mut Turn, id: &Arc<str>) -> Result<(), ErrorCode> {
-        if self.newer.contains_key(id) {
-            return Err(ErrorCode::NonEmptyGroup);
-        }
         if let Some(group) = self.shares.get(id) {
             // Its share state is deleted before it is.
             let has_state = group.partitions.as_ref().is_some_and(StatePartitions::may_have_state);
@@ -144,7 +154,15 @@ impl GroupMachine {
             return Ok(());
         }
         let mut end = vec![Record::Group { group: id.clone(), snapshot: None }];
+        if let Some(group) = self.streams.get(id) {
+            if !group.members.is_empty() {
+                return Err(ErrorCode::NonEmptyGroup);
+            }
+            end = group.tombstones();
+            turn.cancel(Timer::InitialRebalance(id.clone()));
+        }
         match (self.consumers.get(id), live.groups.get(id).map(|group| group.state)) {
+            (None, None) if self.streams.contains_key(id) => {}
             (Some(group), _) if !group.members.is_empty() => return Err(ErrorCode::NonEmptyGroup),
             (Some(group), _) => end = group.tombstones(None),
             (None, Some(State::Empty)) => {}

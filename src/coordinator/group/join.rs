@@ -12,6 +12,7 @@ use super::member::{Member, Protocols};
 use super::rebalance::{generation_of, join_error, roster};
 use super::records::{GroupSnapshot, Record};
 use super::state::State;
+use super::streams::StreamsGroup;
 use super::undo::Undo;
 
 /// From this version on a dynamic member gets its id before it joins (KIP-394).
@@ -64,14 +65,16 @@ impl GroupMachine {
     pub(super) fn join(&self, live: &mut Live, turn: &mut Turn, ticket: Ticket, join: JoinCommand) {
         let id = own(&join.request.group_id);
         let member_id = join.request.member_id.as_str();
-        if self.is_newer(&id) {
+        let streams = self.streams.get(&id);
+        if self.shares.contains_key(&id) || streams.is_some_and(|group| !group.members.is_empty()) {
             return turn.answer_join_error(ticket, "", ErrorCode::InconsistentGroupProtocol);
         }
         let emptied = match self.consumers.get(&id) {
             Some(group) if !group.members.is_empty() => {
                 return self.join_consumer_group(live, turn, ticket, group, &join);
             }
-            emptied => emptied,
+            Some(group) => group.tombstones(None),
+            None => streams.map(StreamsGroup::tombstones).unwrap_or_default(),
         };
         let is_new = !live.groups.contains_key(&id);
         if is_new && !member_id.is_empty() {
@@ -81,8 +84,8 @@ impl GroupMachine {
         let undo = turn.join(group, ticket, &join);
         let joined = !group.members.is_empty() || !group.pending.is_empty();
         if is_new && joined {
-            // An empty consumer group makes way.
-            turn.outcome.records.extend(emptied.into_iter().flat_map(|group| group.tombstones(None)));
+            // An empty group of a newer kind makes way.
+            turn.outcome.records.extend(emptied);
             let snapshot = GroupSnapshot::of_new_group(group.state_since.unwrap_or(turn.now.wall));
             turn.outcome.records.push(Record::Group { group: id.clone(), snapshot: Some(snapshot) });
             live.undo = Some(Undo::NewGroup { group: id, ticket });

@@ -15,6 +15,7 @@ use crate::protocol::messages::{
     describe_groups_response::DescribedGroup, leave_group_request::MemberIdentity, list_groups_response::ListedGroup,
     offset_fetch_request::OffsetFetchRequestGroup, offset_fetch_response::OffsetFetchResponseGroup,
 };
+use crate::protocol::newer::StreamsDescribedGroup;
 use crate::state_machine::{JournalError, Now, Outcome, StateMachine, Ticket, TimerChange};
 use crate::types::{Millis, TopicId};
 
@@ -22,8 +23,9 @@ use super::assignor::Assignor;
 use super::classic::Group;
 use super::consumer::{Change, ConsumerBeat, ConsumerGroup, ConsumerLive, MigrationPolicy};
 use super::join::JoinCommand;
-use super::records::{CommittedOffset, GroupKind, GroupSnapshot, Record};
+use super::records::{CommittedOffset, GroupSnapshot, Record};
 use super::share::{ShareChange, ShareCommand, ShareGroup, ShareLive, ShareReply};
+use super::streams::{self, StreamsAnswer, StreamsBeat, StreamsGroup, StreamsLive};
 use super::surroundings::Surroundings;
 use super::transactions::OpenTransactions;
 use super::undo::Undo;
@@ -40,6 +42,7 @@ pub struct Settings {
     pub group_consumer_max_size: i32,
     pub group_consumer_migration_policy: MigrationPolicy,
     pub group_share_max_size: i32,
+    pub group_streams_max_size: i32,
     pub offset_metadata_max_bytes: i32,
     pub offsets_retention_minutes: i32,
     pub offsets_retention_check_interval_ms: i64,
@@ -57,6 +60,7 @@ impl Default for Settings {
             group_consumer_max_size: i32::MAX,
             group_consumer_migration_policy: MigrationPolicy::Bidirectional,
             group_share_max_size: 200,
+            group_streams_max_size: i32::MAX,
             offset_metadata_max_bytes: 4_096,
             offsets_retention_minutes: 10_080,
             offsets_retention_check_interval_ms: 600_000,
@@ -77,6 +81,7 @@ impl From<&BrokerConfig> for Settings {
             group_consumer_migration_policy: MigrationPolicy::named(&config.group_consumer_migration_policy)
                 .unwrap_or(MigrationPolicy::Bidirectional),
             group_share_max_size: config.group_share_max_size,
+            group_streams_max_size: config.group_streams_max_size,
             offset_metadata_max_bytes: config.offset_metadata_max_bytes,
             offsets_retention_minutes: config.offsets_retention_minutes,
             offsets_retention_check_interval_ms: config.offsets_retention_check_interval_ms,
@@ -104,6 +109,8 @@ pub enum Command {
     Heartbeat(HeartbeatRequest),
     ConsumerHeartbeat(Box<ConsumerBeat>),
     ConsumerDescribe(Vec<StrBytes>),
+    StreamsHeartbeat(Box<StreamsBeat>),
+    StreamsDescribe(Vec<String>),
     Leave { group: StrBytes, members: Vec<MemberIdentity> },
     Commit { request: OffsetCommitRequest, version: i16 },
     CommitInTransaction { request: TxnOffsetCommitRequest, guard: Option<VerificationGuard> },
@@ -125,6 +132,8 @@ pub enum Reply {
     Heartbeat(HeartbeatResponse),
     ConsumerHeartbeat(ConsumerGroupHeartbeatResponse),
     ConsumerDescribe(Vec<DescribedConsumerGroup>),
+    StreamsHeartbeat(Box<StreamsAnswer>),
+    StreamsDescribe(Vec<StreamsDescribedGroup>),
     Leave(LeaveGroupResponse),
     Commit(OffsetCommitResponse),
     TxnCommit(TxnOffsetCommitResponse),
@@ -158,6 +167,8 @@ pub enum Timer {
     MemberSync(Arc<str>, Arc<str>),
     /// The look at all topics for a consumer group's patterns.
     Regexes(Arc<str>),
+    /// The end of the time for which a new streams group waits for members.
+    InitialRebalance(Arc<str>),
     /// The next look for expired offsets.
     Expiry,
 }
@@ -174,8 +185,7 @@ pub struct GroupMachine {
     pub(super) snapshots: BTreeMap<Arc<str>, GroupSnapshot>,
     pub(super) consumers: BTreeMap<Arc<str>, ConsumerGroup>,
     pub(super) shares: BTreeMap<Arc<str>, ShareGroup>,
-    /// Groups of the newest kind, which are neither coordinated nor touched.
-    pub(super) newer: BTreeMap<Arc<str>, GroupKind>,
+    pub(super) streams: BTreeMap<Arc<str>, StreamsGroup>,
 }
 
 /// What dies with the leadership.
@@ -187,6 +197,8 @@ pub struct Live {
     pub consumers: BTreeMap<Arc<str>, ConsumerLive>,
     /// What goes with the share groups.
     pub shares: BTreeMap<Arc<str>, ShareLive>,
+    /// What goes with the streams groups.
+    pub streams: BTreeMap<Arc<str>, StreamsLive>,
     /// How to take back the live half of the latest decision.
     pub undo: Option<Undo>,
     /// Where the next stretch of the search for expired offsets begins.
@@ -204,7 +216,7 @@ impl GroupMachine {
             snapshots: BTreeMap::new(),
             consumers: BTreeMap::new(),
             shares: BTreeMap::new(),
-            newer: BTreeMap::new(),
+            streams: BTreeMap::new(),
         }
     }
 
@@ -237,13 +249,7 @@ impl GroupMachine {
             }
             Record::Consumer { group, change } => self.load_change(group, change),
             Record::Share { group, change } => self.load_share_change(group, change),
-            Record::Newer { group, kind, exists: Some(true) } => {
-                self.newer.insert(group.clone(), *kind);
-            }
-            Record::Newer { group, exists: Some(false), .. } => {
-                self.newer.remove(group);
-            }
-            Record::Newer { exists: None, .. } => {}
+            Record::Streams { group, change } => self.load_streams_change(group, change),
         }
     }
 
@@ -270,9 +276,20 @@ impl GroupMachine {
         }
     }
 
+    fn load_streams_change(&mut self, group: &Arc<str>, change: &streams::Change) {
+        match change {
+            streams::Change::Epoch(None) => drop(self.streams.remove(group)),
+            change if change.is_end() && !self.streams.contains_key(group) => {}
+            change => {
+                let new = || StreamsGroup::new(group.clone());
+                self.streams.entry(group.clone()).or_insert_with(new).apply(change);
+            }
+        }
+    }
+
     /// Whether the group is neither a classic nor a consumer group.
     pub(super) fn is_newer(&self, group: &str) -> bool {
-        self.shares.contains_key(group) || self.newer.contains_key(group)
+        self.shares.contains_key(group) || self.streams.contains_key(group)
     }
 
     /// The committed offset of a group in a partition.
@@ -321,6 +338,7 @@ impl StateMachine for GroupMachine {
         }
         self.renew_members(&mut turn);
         self.renew_share_sessions(&mut turn);
+        self.renew_streams_members(&mut turn);
         turn.set(Timer::Expiry, now.monotonic + Millis(self.settings.offsets_retention_check_interval_ms));
         turn.outcome
     }
@@ -336,6 +354,10 @@ impl StateMachine for GroupMachine {
             Command::ConsumerHeartbeat(beat) => self.consumer_heartbeat(live, &mut turn, ticket, &beat),
             Command::ConsumerDescribe(groups) => {
                 turn.outcome.answer(ticket, Reply::ConsumerDescribe(self.describe_consumer_groups(live, &groups)));
+            }
+            Command::StreamsHeartbeat(beat) => self.streams_heartbeat(live, &mut turn, ticket, &beat),
+            Command::StreamsDescribe(groups) => {
+                turn.outcome.answer(ticket, Reply::StreamsDescribe(self.describe_streams_groups(live, &groups)));
             }
             Command::Leave { group, members } => self.leave(live, &mut turn, ticket, &group, members),
             Command::Commit { request, version } => self.commit(live, &mut turn, ticket, &request, version),
@@ -367,6 +389,10 @@ impl StateMachine for GroupMachine {
             Timer::Session(group, member) if self.shares.contains_key(&group) => {
                 self.share_session_expired(live, &mut turn, Timer::Session(group, member));
             }
+            Timer::Session(ref group, _) | Timer::Rebalance(ref group, _) if self.streams.contains_key(group) => {
+                self.fence_streams_late(live, &mut turn, timer);
+            }
+            Timer::InitialRebalance(group) => self.end_streams_delay(live, &mut turn, &group),
             Timer::Session(group, member) if !self.consumers.contains_key(&group) => {
                 if let Some(group) = live.groups.get_mut(&group) {
                     turn.session_expired(group, &member);
@@ -397,13 +423,16 @@ impl StateMachine for GroupMachine {
             Record::Group { group, snapshot: None } => drop(live.groups.remove(group)),
             Record::Consumer { group, change: Change::Epoch(None) } => drop(live.consumers.remove(group)),
             Record::Share { group, change: ShareChange::Epoch(None) } => drop(live.shares.remove(group)),
+            Record::Streams { group, change: streams::Change::Epoch(None) } => drop(live.streams.remove(group)),
             // A group of only offsets needs no record of its own.
-            Record::TxnOffset { group, committed, .. } if !self.consumers.contains_key(group) => {
+            Record::TxnOffset { group, committed, .. }
+                if !self.consumers.contains_key(group) && !self.is_newer(group) =>
+            {
                 let empty = || Group::empty(group.clone(), committed.committed_at);
                 live.groups.entry(group.clone()).or_insert_with(empty);
             }
-            Record::Group { .. } | Record::Consumer { .. } | Record::Share { .. } | Record::Offset { .. } => {}
-            Record::TxnOffset { .. } | Record::EndTxn(_) | Record::Newer { .. } => {}
+            Record::Group { .. } | Record::Consumer { .. } | Record::Share { .. } | Record::Streams { .. } => {}
+            Record::Offset { .. } | Record::TxnOffset { .. } | Record::EndTxn(_) => {}
         }
     }
 

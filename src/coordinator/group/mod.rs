@@ -5,11 +5,11 @@
 //! [`Runtime`](crate::state_machine::Runtime) over that partition as its journal. [`Groups`] finds the partition and
 //! speaks Kafka's messages.
 //!
-//! There are groups of three kinds. Of a *classic* group the log keeps the last complete generation: everything between two
+//! There are groups of four kinds. Of a *classic* group the log keeps the last complete generation: everything between two
 //! generations (who has joined, who is parked, whose session ends when) is live state and is rebuilt by the members
 //! after a failover. A rebalance reads: `join` → `rebalance` (join phase) → `sync` → `rebalance` (assignments delivered).
-//! A *consumer* group ([`consumer`], KIP-848) is hard state as a whole. Offsets are the same for both. A *share* group
-//! ([`share`], KIP-932) has none here.
+//! A *consumer* group ([`consumer`], KIP-848) and a *streams* group ([`streams`], KIP-1071) are hard state as a whole.
+//! Offsets are the same for all of them. A *share* group ([`share`], KIP-932) has none here.
 
 mod assignor;
 mod calls;
@@ -31,6 +31,8 @@ mod service;
 mod share;
 mod share_calls;
 mod state;
+mod streams;
+mod streams_calls;
 mod subscription;
 mod surroundings;
 mod sync;
@@ -40,8 +42,9 @@ mod transactions;
 mod undo;
 
 pub use machine::{GroupMachine, Settings};
-pub use records::{CommittedOffset, GroupKind, GroupSnapshot, MemberSnapshot, Record, TxnProducer};
+pub use records::{CommittedOffset, GroupSnapshot, MemberSnapshot, Record, TxnProducer};
 pub use service::{Client, Groups};
 pub use share::{StateInit, StateOf};
 pub use state::State;
+pub use streams::{STREAMS_MISSING_INTERNAL_TOPICS, StreamsAnswer};
 pub use surroundings::Surroundings;

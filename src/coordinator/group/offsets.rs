@@ -55,7 +55,7 @@ impl GroupMachine {
                 .with_partitions(partitions.collect())
         });
         let reply = OffsetCommitResponse::default().with_topics(topics.collect());
-        if !turn.outcome.records.is_empty() && !self.consumers.contains_key(&group) {
+        if !turn.outcome.records.is_empty() && !self.consumers.contains_key(&group) && !self.is_newer(&group) {
             // A group of only offsets needs no record of its own.
             live.groups.entry(group.clone()).or_insert_with(|| Group::empty(group, turn.now.wall));
         }
@@ -73,9 +73,6 @@ impl GroupMachine {
         if self.shares.contains_key(request.group_id.as_str()) {
             return Err(ErrorCode::GroupIdNotFound);
         }
-        if self.newer.contains_key(request.group_id.as_str()) {
-            return Err(ErrorCode::UnknownMemberId);
-        }
         if let Some(group) = self.consumers.get(request.group_id.as_str()) {
             let partitions = request.topics.iter().flat_map(|topic| {
                 // Those whose metadata is too long are refused by themselves.
@@ -83,13 +80,15 @@ impl GroupMachine {
                 let partitions = topic.partitions.iter().filter(move |partition| fits(&partition.committed_metadata));
                 partitions.map(|partition| (topic.topic_id.into(), partition.partition_index))
             });
-            let who = Committer {
-                member_id: &request.member_id,
-                is_static: request.group_instance_id.is_some(),
-                epoch: request.generation_id_or_member_epoch,
-                version: Some(version),
-            };
-            return group.may_commit(&who, partitions);
+            return group.may_commit(&committer(request, version), partitions);
+        }
+        if let Some(group) = self.streams.get(request.group_id.as_str()) {
+            let partitions = request.topics.iter().flat_map(|topic| {
+                let fits = |metadata: &Option<StrBytes>| self.checked_metadata(metadata.as_deref()).is_ok();
+                let partitions = topic.partitions.iter().filter(move |partition| fits(&partition.committed_metadata));
+                partitions.map(|partition| (topic.name.as_str(), partition.partition_index))
+            });
+            return group.may_commit(&committer(request, version), partitions);
         }
         let generation = request.generation_id_or_member_epoch;
         let Some(group) = live.groups.get(request.group_id.as_str()) else {
@@ -168,7 +167,12 @@ impl GroupMachine {
         stable: bool,
     ) -> OffsetFetchResponseGroup {
         let id = request.group_id.as_str();
-        if let Some(Err(error)) = self.consumers.get(id).map(|group| group.may_fetch(request)) {
+        let may_fetch = match (self.consumers.get(id), self.streams.get(id)) {
+            (Some(group), _) => group.may_fetch(request),
+            (None, Some(group)) => group.may_fetch(request),
+            (None, None) => Ok(()),
+        };
+        if let Err(error) = may_fetch {
             let refused = OffsetFetchResponseGroup::default().with_group_id(request.group_id.clone());
             return refused.with_error_code(error.code());
         }
@@ -248,6 +252,9 @@ impl GroupMachine {
         if let Some(group) = self.consumers.get(id) {
             return Ok(Box::new(move |topic| group.is_subscribed_to(topic)));
         }
+        if let Some(group) = self.streams.get(id) {
+            return Ok(Box::new(move |topic| group.is_subscribed_to(topic)));
+        }
         let group = deletable_from(live, id)?;
         Ok(Box::new(move |topic| group.is_subscribed_to(topic)))
     }
@@ -258,6 +265,16 @@ impl Turn<'_> {
     pub fn forget(&mut self, group: &Arc<str>, topic: &Arc<str>, partition: i32) {
         let (group, topic) = (group.clone(), topic.clone());
         self.outcome.records.push(Record::Offset { group, topic, partition, committed: None });
+    }
+}
+
+/// Who wants to commit with this request.
+fn committer(request: &OffsetCommitRequest, version: i16) -> Committer<'_> {
+    Committer {
+        member_id: &request.member_id,
+        is_static: request.group_instance_id.is_some(),
+        epoch: request.generation_id_or_member_epoch,
+        version: Some(version),
     }
 }
 

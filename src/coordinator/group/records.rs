@@ -6,6 +6,7 @@ use bytes::Bytes;
 
 use super::consumer::Change;
 use super::share::ShareChange;
+use super::streams;
 use crate::log::producer_state::VerificationGuard;
 use crate::protocol::control::TxnMarker;
 use crate::protocol::internal::{
@@ -20,7 +21,7 @@ use crate::types::{LeaderEpoch, Millis, Offset, ProducerEpoch, ProducerId, Topic
 const OFFSET_COMMIT_VERSION: i16 = 4;
 const OFFSET_COMMIT_VERSION_WITH_EXPIRY: i16 = 1;
 const GROUP_METADATA_VERSION: i16 = 3;
-/// Of consumer and share groups.
+/// Of consumer, share and streams groups.
 const NEWER_GROUP_VERSION: i16 = 0;
 /// Kafka's "absent" in timestamps and epochs.
 const ABSENT: i64 = -1;
@@ -40,23 +41,8 @@ pub enum Record {
     Consumer { group: Arc<str>, change: Change },
     /// A share group.
     Share { group: Arc<str>, change: ShareChange },
-    /// A record of the newest kind of groups, which are not coordinated here.
-    Newer { group: Arc<str>, kind: GroupKind, exists: Option<bool> },
-}
-
-/// The kinds of groups that a log may hold and that are not coordinated here.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum GroupKind {
-    Streams,
-}
-
-impl GroupKind {
-    /// The name on the wire.
-    pub fn name(self) -> &'static str {
-        match self {
-            GroupKind::Streams => "streams",
-        }
-    }
+    /// A streams group.
+    Streams { group: Arc<str>, change: streams::Change },
 }
 
 /// Whose transaction a record belongs to.
@@ -108,7 +94,7 @@ pub struct MemberSnapshot {
 }
 
 impl Record {
-    /// The key and value to append; no value is a tombstone. Records of the newest kinds are never written here.
+    /// The key and value to append; no value is a tombstone.
     pub fn encode(&self) -> Result<(Bytes, Option<Bytes>), RecordError> {
         let (record, version) = match self {
             Record::Offset { group, topic, partition, committed } => {
@@ -136,11 +122,7 @@ impl Record {
             }
             Record::Consumer { group, change } => (change.to_record(group), NEWER_GROUP_VERSION),
             Record::Share { group, change } => (change.to_record(group), NEWER_GROUP_VERSION),
-            Record::Newer { group, .. } => {
-                let field = format!("group {group}");
-                let error = WireError::Malformed { field, at: 0, reason: "is of a kind that is not coordinated here" };
-                return Err(RecordError::Malformed { name: "group record", error });
-            }
+            Record::Streams { group, change } => (change.to_record(group), NEWER_GROUP_VERSION),
         };
         Ok((record.encode_key()?, record.encode_value(version)?))
     }
@@ -157,14 +139,16 @@ impl Record {
 
     /// The record of that key and value. A type or version that 4.3 does not know is an error that names it.
     pub fn decode(key: &[u8], value: Option<&[u8]>) -> Result<Record, RecordError> {
-        use GroupKind::Streams;
-        let newer = |group: String, kind, exists| Ok(Record::Newer { group: group.into(), kind, exists });
         let record = match Change::from_record(GroupRecord::decode(key, value)?) {
             Ok((group, change)) => return Ok(Record::Consumer { group, change }),
             Err(other) => *other,
         };
         let record = match ShareChange::from_record(record) {
             Ok((group, change)) => return Ok(Record::Share { group, change }),
+            Err(other) => *other,
+        };
+        let record = match streams::Change::from_record(record) {
+            Ok((group, change)) => return Ok(Record::Streams { group, change }),
             Err(other) => *other,
         };
         match record {
@@ -183,7 +167,6 @@ impl Record {
             GroupRecord::GroupMetadata(key, value) => {
                 Ok(Record::Group { group: key.group.into(), snapshot: value.map(GroupSnapshot::from_value) })
             }
-            GroupRecord::StreamsGroupMetadata(key, value) => newer(key.group_id, Streams, Some(value.is_some())),
             GroupRecord::ConsumerGroupMetadata(..)
             | GroupRecord::ConsumerGroupPartitionMetadata(..)
             | GroupRecord::ConsumerGroupMemberMetadata(..)
@@ -197,11 +180,12 @@ impl Record {
             | GroupRecord::ShareGroupTargetAssignmentMember(..)
             | GroupRecord::ShareGroupCurrentMemberAssignment(..)
             | GroupRecord::ShareGroupStatePartitionMetadata(..) => unreachable!("these are changes of a share group"),
-            GroupRecord::StreamsGroupMemberMetadata(key, _) => newer(key.group_id, Streams, None),
-            GroupRecord::StreamsGroupTargetAssignmentMetadata(key, _) => newer(key.group_id, Streams, None),
-            GroupRecord::StreamsGroupTargetAssignmentMember(key, _) => newer(key.group_id, Streams, None),
-            GroupRecord::StreamsGroupCurrentMemberAssignment(key, _) => newer(key.group_id, Streams, None),
-            GroupRecord::StreamsGroupTopology(key, _) => newer(key.group_id, Streams, None),
+            GroupRecord::StreamsGroupMetadata(..)
+            | GroupRecord::StreamsGroupMemberMetadata(..)
+            | GroupRecord::StreamsGroupTargetAssignmentMetadata(..)
+            | GroupRecord::StreamsGroupTargetAssignmentMember(..)
+            | GroupRecord::StreamsGroupCurrentMemberAssignment(..)
+            | GroupRecord::StreamsGroupTopology(..) => unreachable!("these are changes of a streams group"),
         }
     }
 }

@@ -26,6 +26,18 @@ pub struct Pace {
     pub assignment_interval: Millis,
 }
 
+/// The pace of a streams group, and what its assignor is told: the group's own configs, else the broker's.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct StreamsPace {
+    pub heartbeat_interval_ms: i32,
+    pub session_timeout: Millis,
+    /// The least time between two computed assignments.
+    pub assignment_interval: Millis,
+    /// How long the first member waits for others.
+    pub initial_rebalance_delay: Millis,
+    pub standby_replicas: i32,
+}
+
 impl Surroundings {
     /// The image is the one that requests see.
     pub fn new(image: Arc<ArcSwap<MetadataImage>>, configs: Arc<ConfigStore>) -> Surroundings {
@@ -61,6 +73,17 @@ impl Surroundings {
             heartbeat_interval_ms: config.share_heartbeat_interval_ms,
             session_timeout: Millis(i64::from(config.share_session_timeout_ms)),
             assignment_interval: Millis(i64::from(config.share_assignment_interval_ms)),
+        }
+    }
+
+    pub(super) fn streams_pace(&self, image: &MetadataImage, group: &str) -> StreamsPace {
+        let config = self.configs.group_config(&image.config(&ConfigResource::group(group)));
+        StreamsPace {
+            heartbeat_interval_ms: config.streams_heartbeat_interval_ms,
+            session_timeout: Millis(i64::from(config.streams_session_timeout_ms)),
+            assignment_interval: Millis(i64::from(config.streams_assignment_interval_ms)),
+            initial_rebalance_delay: Millis(i64::from(config.streams_initial_rebalance_delay_ms)),
+            standby_replicas: config.streams_num_standby_replicas,
         }
     }
 }

@@ -181,9 +181,6 @@ impl GroupMachine {
         if self.shares.contains_key(request.group_id.as_str()) {
             return Err(ErrorCode::GroupIdNotFound);
         }
-        if self.newer.contains_key(request.group_id.as_str()) {
-            return Err(ErrorCode::UnknownMemberId);
-        }
         let generation = request.generation_id;
         if let Some(group) = self.consumers.get(request.group_id.as_str()) {
             let image = self.surroundings.image();
@@ -194,17 +191,15 @@ impl GroupMachine {
                 let partitions = partitions.filter(move |partition| fits(&partition.committed_metadata));
                 partitions.map(move |partition| (id, partition.partition_index))
             });
-            let who = Committer {
-                member_id: &request.member_id,
-                is_static: request.group_instance_id.is_some(),
-                epoch: generation,
-                version: None,
-            };
-            return group.may_commit(&who, partitions).map_err(|error| match error {
-                // Producers know no other.
-                ErrorCode::StaleMemberEpoch => ErrorCode::IllegalGeneration,
-                other => other,
+            return group.may_commit(&committer(request), partitions).map_err(as_producers_know_it);
+        }
+        if let Some(group) = self.streams.get(request.group_id.as_str()) {
+            let partitions = request.topics.iter().flat_map(|topic| {
+                let fits = |metadata: &Option<StrBytes>| self.checked_metadata(metadata.as_deref()).is_ok();
+                let partitions = topic.partitions.iter().filter(move |partition| fits(&partition.committed_metadata));
+                partitions.map(|partition| (topic.name.as_str(), partition.partition_index))
             });
+            return group.may_commit(&committer(request), partitions).map_err(as_producers_know_it);
         }
         let Some(group) = live.groups.get(request.group_id.as_str()) else {
             return if generation < 0 { Ok(()) } else { Err(ErrorCode::IllegalGeneration) };
@@ -238,6 +233,24 @@ impl GroupMachine {
     pub(super) fn end_transaction(&self, turn: &mut Turn, ticket: Ticket, marker: TxnMarker) {
         turn.outcome.records.push(Record::EndTxn(marker));
         turn.outcome.answer(ticket, Reply::TransactionEnded);
+    }
+}
+
+/// Who wants to commit with this request.
+fn committer(request: &TxnOffsetCommitRequest) -> Committer<'_> {
+    Committer {
+        member_id: &request.member_id,
+        is_static: request.group_instance_id.is_some(),
+        epoch: request.generation_id,
+        version: None,
+    }
+}
+
+/// Producers know no error of member epochs.
+fn as_producers_know_it(error: ErrorCode) -> ErrorCode {
+    match error {
+        ErrorCode::StaleMemberEpoch => ErrorCode::IllegalGeneration,
+        other => other,
     }
 }
 

@@ -6,9 +6,11 @@
 mod layout;
 mod messages;
 mod older;
+mod streams;
 #[cfg(test)]
 mod tests;
 
 pub(super) use layout::decode_as_older;
 pub use layout::{request_layout, response_layout};
 pub use messages::*;
+pub use streams::*;

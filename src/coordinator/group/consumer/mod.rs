@@ -65,11 +65,11 @@ impl Refusal {
         Refusal { code, message: message.into() }
     }
 
-    fn group_not_found(message: impl Into<String>) -> Refusal {
+    pub fn group_not_found(message: impl Into<String>) -> Refusal {
         Refusal::new(ErrorCode::GroupIdNotFound, message)
     }
 
-    fn unknown_member(member: &str, group: &str) -> Refusal {
+    pub fn unknown_member(member: &str, group: &str) -> Refusal {
         Refusal::new(ErrorCode::UnknownMemberId, format!("Member {member} is not a member of group {group}."))
     }
 }

@@ -195,7 +195,7 @@ impl GroupMachine {
     }
 
     fn is_of_another_kind(&self, live: &Live, id: &str) -> bool {
-        self.newer.contains_key(id) || self.consumers.contains_key(id) || live.groups.contains_key(id)
+        self.streams.contains_key(id) || self.consumers.contains_key(id) || live.groups.contains_key(id)
     }
 
     fn refuse_if_full(&self, group: &ShareGroup, member_id: &str) -> Result<(), Refusal> {

@@ -86,6 +86,7 @@ impl Bench {
         match reply {
             Reply::ConsumerHeartbeat(reply) => self.hear(who, reply),
             Reply::Share(reply) => self.share.hear(who, reply),
+            Reply::StreamsHeartbeat(answer) => self.hear_streams(who, &answer.response),
             _ => {}
         }
     }

@@ -11,5 +11,7 @@ mod script;
 mod service;
 mod share;
 mod share_model;
+mod streams;
+mod streams_model;
 mod timing;
 mod transactions;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::super::records::{CommittedOffset, GroupKind, GroupSnapshot, MemberSnapshot, Record};
+use super::super::records::{CommittedOffset, GroupSnapshot, MemberSnapshot, Record};
 use crate::types::{LeaderEpoch, Millis, Offset, TopicId};
 
 #[track_caller]
@@ -89,9 +89,7 @@ fn the_oldest_groups_and_offsets_can_be_read() {
 }
 
 #[test]
-fn newer_kinds_are_recognised_and_what_nobody_knows_is_named() {
-    let newer = Record::decode(b"\0\x13\0\x01g\0\x01m", None).unwrap();
-    assert_eq!(newer, Record::Newer { group: "g".into(), kind: GroupKind::Streams, exists: None });
+fn what_nobody_knows_is_named() {
     let unknown = Record::decode(b"\0\x63\0\x01g", None).unwrap_err().to_string();
     assert!(unknown.contains("99"), "{unknown}");
     let version = Record::decode(OFFSET_KEY, Some(b"\0\x09")).unwrap_err().to_string();

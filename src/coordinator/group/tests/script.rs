@@ -70,6 +70,7 @@ pub struct Bench {
     /// What consumers of the newer protocol know of themselves.
     pub consumers: BTreeMap<String, super::consumer::Consumer>,
     pub share: super::share::Known,
+    pub instances: BTreeMap<String, super::streams::Instance>,
     settings: Arc<Settings>,
     surroundings: Arc<Surroundings>,
     /// The topics, which a test may change.
@@ -130,6 +131,7 @@ impl Bench {
             ids: BTreeMap::new(),
             consumers: BTreeMap::new(),
             share: Default::default(),
+            instances: BTreeMap::new(),
             settings,
             surroundings,
             image,
@@ -466,7 +468,7 @@ impl Bench {
             Record::Group { snapshot: None, .. } => "group gone".to_owned(),
             Record::Consumer { change, .. } => super::consumer::shown_change(change),
             Record::Share { change, .. } => super::share::shown_change(change),
-            Record::Newer { .. } => "newer".to_owned(),
+            Record::Streams { change, .. } => super::streams::shown_change(change),
         });
         let told = each.collect::<Vec<_>>().join(" ");
         self.told.push(format!("log {told}"));
@@ -560,6 +562,8 @@ fn told(who: &str, reply: &Reply) -> String {
         Reply::ConsumerHeartbeat(reply) => super::consumer::told_heartbeat(who, reply),
         Reply::ConsumerDescribe(groups) => super::consumer::told_describe(&groups[0]),
         Reply::Share(reply) => super::share::told(who, reply),
+        Reply::StreamsHeartbeat(answer) => super::streams::told_heartbeat(who, answer),
+        Reply::StreamsDescribe(groups) => super::streams::told_describe(&groups[0]),
         Reply::TopicsDeleted { more } => format!("dropped more={more}"),
     }
 }

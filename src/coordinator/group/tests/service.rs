@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant};
 
 use super::super::machine::Settings;
-use super::super::records::{GroupKind, Record};
+use super::super::records::Record;
 use super::super::service::{Client, Groups};
 use super::script::{str_bytes, subscription, surroundings};
 use crate::coordinator::testing::Memory;
@@ -298,17 +298,4 @@ async fn offsets_outlive_a_move_and_a_stop() {
     assert!(bench.groups.fetch(fetch_request("g"), false, 8).await.topics.is_empty());
     bench.groups.stop().await;
     assert_eq!(commit_code(&bench.groups, "g").await, ErrorCode::NotCoordinator);
-}
-
-#[tokio::test]
-async fn groups_of_newer_kinds_are_left_alone() {
-    let bench = Bench::new();
-    bench.groups.set_partition_count(1);
-    let newer = Record::Newer { group: "g".into(), kind: GroupKind::Streams, exists: Some(true) };
-    bench.journal.0.lock().unwrap().push(newer);
-    bench.elect();
-    let refused = bench.join("", 3).await.unwrap();
-    assert_eq!(refused.error_code, ErrorCode::InconsistentGroupProtocol.code());
-    let deleted = bench.groups.delete_groups(vec![group()]).await;
-    assert_eq!(deleted.results[0].error_code, ErrorCode::NonEmptyGroup.code());
 }

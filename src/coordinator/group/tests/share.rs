@@ -84,7 +84,7 @@ impl Bench {
             }
             "gone" => ShareCommand::OffsetsDeleted { group: str_bytes("g"), topics: vec![topic_id(words.subject)] },
             "doom" => ShareCommand::BeginDeletion(vec![str_bytes("g")]),
-            other => panic!("unknown verb {other}"),
+            other => return self.streams_step(other, words),
         };
         self.submit(verb, Command::Share(command));
     }
