@@ -24,7 +24,7 @@ DEDUPE_BUFFER_MIB = 32
 CLEANING_MIB = 64
 COMPACTED_RECORDS, COMPACTED_KEYS = 5_000_000, 1_000_000
 RELOADED_COMMITS, RELOADED_GROUPS, RELOADED_PARTITIONS = 1_000_000, 100, 100
-GROUPS, MEMBERS, REBALANCES = 100, 10, 5
+GROUPS, MEMBERS, JOINS, REBALANCES = 100, 10, 4, 5
 
 
 def main() -> int:
@@ -88,7 +88,7 @@ def members(protocol: str):
     def of(broker: Broker) -> dict:
         shape = {"protocol": protocol, "partitions": 2 * MEMBERS, "members": MEMBERS, "groups": GROUPS}
         load(broker, "members", topic="warm-up", **shape)
-        found = load(broker, "members", topic="members", rebalances=REBALANCES, **shape)
+        found = load(broker, "members", topic="members", joins=JOINS, rebalances=REBALANCES, **shape)
         return {**found, "memory, MiB": broker.resident_mib()}
 
     return of

@@ -12,11 +12,13 @@ const protocolName = "range"
 func (m *member) runClassic() {
 	m.joinClassic()
 	beat := time.NewTicker(m.pause)
+	defer beat.Stop()
 	for {
 		select {
-		case going := <-m.leaves:
-			m.goes(going)
-			m.leaveClassic()
+		case as := <-m.leaves:
+			if m.depart(as, m.leaveClassic) {
+				return
+			}
 			m.id = ""
 			m.joinClassic()
 		case <-beat.C:

@@ -18,6 +18,7 @@ func (m *member) runConsumer() {
 	m.id, m.generation = newMemberID(), joining
 	var owned []int32
 	beat := time.NewTicker(m.pause)
+	defer beat.Stop()
 	for {
 		answer := m.heartbeat(owned)
 		// What was assigned is taken at once and told at once.
@@ -30,10 +31,10 @@ func (m *member) runConsumer() {
 		}
 		m.stage.report(m.at, standing{m.generation, len(owned)})
 		select {
-		case going := <-m.leaves:
-			m.goes(going)
-			m.generation = leaving
-			m.heartbeat(nil)
+		case as := <-m.leaves:
+			if m.depart(as, m.leaveConsumer) {
+				return
+			}
 			m.id, m.generation, owned = newMemberID(), joining, nil
 		case <-beat.C:
 		}
@@ -68,6 +69,11 @@ func (m *member) heartbeat(owned []int32) *kmsg.ConsumerGroupHeartbeatResponse {
 			fail("ConsumerGroupHeartbeat of %s: error %d", m.group, code)
 		}
 	}
+}
+
+func (m *member) leaveConsumer() {
+	m.generation = leaving
+	m.heartbeat(nil)
 }
 
 func newMemberID() string {

@@ -24,6 +24,7 @@ type options struct {
 	protocol    string
 	groups      int
 	members     int
+	joins       int
 	rebalances  int
 	heartbeat   time.Duration
 	records     int
@@ -51,6 +52,7 @@ func main() {
 	flag.StringVar(&o.protocol, "protocol", "classic", "classic or consumer")
 	flag.IntVar(&o.groups, "groups", 1, "groups")
 	flag.IntVar(&o.members, "members", 1, "members of each group")
+	flag.IntVar(&o.joins, "joins", 1, "how often all members join, each time other groups")
 	flag.IntVar(&o.rebalances, "rebalances", 1, "how often a member of each group leaves and joins again")
 	flag.DurationVar(&o.heartbeat, "heartbeat", 250*time.Millisecond, "between two heartbeats of a member")
 	flag.IntVar(&o.records, "records", 1, "records to write")

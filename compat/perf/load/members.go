@@ -11,51 +11,97 @@ const (
 	rebalanceTimeoutMs = 30000
 )
 
-// members lets all members of all groups join at once, and then one of each group leave and join again, some times over. It
-// measures until every group is stable: all members have the same generation or epoch, and the same number of partitions.
+// members lets all members of all groups join at once, some times over in new groups, and then one of each group leave and join
+// again, some times over. It measures until every group is stable: all members have the same generation or epoch, and the same
+// number of partitions. All figures are means.
 func members(o options) map[string]any {
+	topicID := dial(o.broker).create(o.topic, o.partitions, nil)
+	var joining, rebalancing mean
+	var c *crew
+	for join := range o.joins {
+		if c != nil {
+			c.disband()
+		}
+		c = gather(o, topicID, join)
+		begun := now(o.pid)
+		c.join(o.protocol)
+		joining.add(begun.since())
+	}
+	for rebalance := range o.rebalances {
+		time.Sleep(2 * o.heartbeat) // what follows the last step of the rebalance before is not this one's
+		begun := now(o.pid)
+		c.replace(rebalance % o.members)
+		rebalancing.add(begun.since())
+	}
+	return map[string]any{
+		"join s": joining.of(joining.seconds), "join CPU s": joining.of(joining.cpu),
+		"rebalance s": rebalancing.of(rebalancing.seconds), "rebalance CPU s": rebalancing.of(rebalancing.cpu),
+	}
+}
+
+type mean struct{ seconds, cpu, count float64 }
+
+func (m *mean) add(seconds, cpu float64) {
+	m.seconds, m.cpu, m.count = m.seconds+seconds, m.cpu+cpu, m.count+1
+}
+
+func (m *mean) of(sum float64) float64 { return sum / max(m.count, 1) }
+
+// All members of all groups.
+type crew struct {
+	*stage
+	groups [][]*member
+}
+
+func gather(o options, topicID [16]byte, join int) *crew {
+	c := &crew{newStage(o.groups, o.members, o.partitions/o.members), make([][]*member, o.groups)}
 	first := dial(o.broker)
-	topicID := first.create(o.topic, o.partitions, nil)
-	s := newStage(o.groups, o.members, o.partitions/o.members)
-	all := make([]*member, 0, o.groups*o.members)
-	for group := range o.groups {
-		name := fmt.Sprintf("%s-%d", o.topic, group)
+	for group := range c.groups {
+		name := fmt.Sprintf("%s-%d-%d", o.topic, join, group)
 		first.find(coordinatorOfGroup, name)
 		for index := range o.members {
-			all = append(all, &member{
-				conn: dial(o.broker), stage: s, at: place{group, index}, group: name, topic: o.topic, topicID: topicID,
-				partitions: o.partitions, pause: o.heartbeat, leaves: make(chan *sync.WaitGroup, 1),
+			c.groups[group] = append(c.groups[group], &member{
+				conn: dial(o.broker), stage: c.stage, at: place{group, index}, group: name, topic: o.topic, topicID: topicID,
+				partitions: o.partitions, pause: o.heartbeat, leaves: make(chan departure, 1),
 			})
 		}
 	}
-	run := (*member).runClassic
-	if o.protocol == "consumer" {
-		run = (*member).runConsumer
-	}
-	begun := now(o.pid)
-	for _, one := range all {
-		go run(one)
-	}
-	s.await()
-	joinSeconds, joinCPU := begun.since()
-	var seconds, cpu float64
-	for round := range o.rebalances {
-		time.Sleep(2 * o.heartbeat) // what follows the last step of the rebalance before is not this one's
-		begun := now(o.pid)
-		var going sync.WaitGroup
-		going.Add(o.groups)
-		for group := range o.groups {
-			all[group*o.members+round%o.members].leaves <- &going
+	return c
+}
+
+func (c *crew) join(protocol string) {
+	for _, group := range c.groups {
+		for _, one := range group {
+			if protocol == "consumer" {
+				go one.runConsumer()
+			} else {
+				go one.runClassic()
+			}
 		}
-		going.Wait()
-		s.await()
-		took, used := begun.since()
-		seconds, cpu = seconds+took, cpu+used
 	}
-	rounds := float64(o.rebalances)
-	return map[string]any{
-		"join s": joinSeconds, "join CPU s": joinCPU, "rebalance s": seconds / rounds, "rebalance CPU s": cpu / rounds,
+	c.await()
+}
+
+// replace has one member of each group leave and join again.
+func (c *crew) replace(index int) {
+	var going sync.WaitGroup
+	going.Add(len(c.groups))
+	for _, group := range c.groups {
+		group[index].leaves <- departure{&going, false}
 	}
+	going.Wait()
+	c.await()
+}
+
+func (c *crew) disband() {
+	var gone sync.WaitGroup
+	for _, group := range c.groups {
+		gone.Add(len(group))
+		for _, one := range group {
+			one.leaves <- departure{&gone, true}
+		}
+	}
+	gone.Wait()
 }
 
 // One member on a connection of its own.
@@ -68,15 +114,28 @@ type member struct {
 	topicID    [16]byte
 	partitions int
 	pause      time.Duration
-	leaves     chan *sync.WaitGroup
+	leaves     chan departure
 	id         string
 	generation int32 // or epoch
 }
 
-// goes says that the member is none for now.
-func (m *member) goes(going *sync.WaitGroup) {
+// A member is to leave, and to tell: when it is none for now, or when it has left for good.
+type departure struct {
+	told    *sync.WaitGroup
+	forGood bool
+}
+
+// depart leaves the group; it answers whether for good.
+func (m *member) depart(as departure, leave func()) bool {
 	m.stage.report(m.at, standing{})
-	going.Done()
+	if as.forGood {
+		defer as.told.Done()
+		defer m.socket.Close()
+	} else {
+		as.told.Done()
+	}
+	leave()
+	return as.forGood
 }
 
 type place struct{ group, member int }
