@@ -13,8 +13,8 @@ pub use calls::{Fetch, topic_name};
 pub use client::Client;
 pub use process::{Broker, Directory, refused};
 pub use records::{
-    KeyedRecord, Record, batch, batch_at, batch_of, keyed_batch, keyed_records_in, now_ms, producer_batch,
-    producer_batch_in, records_in, value_of_len,
+    KeyedRecord, Record, batch, batch_at, batch_of, keyed_batch, keyed_batch_in, keyed_records_in, now_ms,
+    producer_batch, producer_batch_in, records_in, value_of_len,
 };
 pub use transactions::TxnProducer;
 

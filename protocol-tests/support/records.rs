@@ -37,6 +37,16 @@ pub fn producer_batch(id: i64, epoch: i16, sequence: i32, values: &[&[u8]]) -> B
     fill(builder, now_ms(), values)
 }
 
+/// One batch of a transaction, of keys and values.
+pub fn keyed_batch_in(id: i64, epoch: i16, sequence: i32, records: &[(&[u8], &[u8])]) -> Bytes {
+    let mut builder =
+        BatchBuilder::new(Offset::ZERO).producer(ProducerId(id), ProducerEpoch(epoch), sequence).transactional();
+    for (key, value) in records {
+        builder.append(Millis(now_ms()), Some(key), Some(value), &[]);
+    }
+    builder.build()
+}
+
 /// One batch of a transaction.
 pub fn producer_batch_in(id: i64, epoch: i16, sequence: i32, values: &[&[u8]]) -> Bytes {
     let builder = BatchBuilder::new(Offset::ZERO).producer(ProducerId(id), ProducerEpoch(epoch), sequence);

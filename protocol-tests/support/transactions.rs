@@ -15,7 +15,7 @@ use ottla::protocol::messages::{
 };
 use ottla::types::ErrorCode;
 
-use super::{Client, Fetch, error, eventually, producer_batch_in, records_in, topic_name};
+use super::{Client, Fetch, error, eventually, keyed_batch_in, producer_batch_in, records_in, topic_name};
 
 const TRANSACTION: i8 = 1;
 const READ_COMMITTED: i8 = 1;
@@ -71,7 +71,30 @@ impl TxnProducer {
         partition: i32,
         values: &[&[u8]],
     ) -> (ErrorCode, i64) {
-        let records: Bytes = producer_batch_in(self.id, self.epoch, self.sequence, values);
+        let records = producer_batch_in(self.id, self.epoch, self.sequence, values);
+        self.produce_batch(client, version, (topic, partition), records, values.len())
+    }
+
+    /// Produces one batch of keys and values to partition 0.
+    pub fn produce_keyed(
+        &mut self,
+        client: &mut Client,
+        version: i16,
+        topic: &str,
+        records: &[(&[u8], &[u8])],
+    ) -> (ErrorCode, i64) {
+        let batch = keyed_batch_in(self.id, self.epoch, self.sequence, records);
+        self.produce_batch(client, version, (topic, 0), batch, records.len())
+    }
+
+    fn produce_batch(
+        &mut self,
+        client: &mut Client,
+        version: i16,
+        (topic, partition): (&str, i32),
+        records: Bytes,
+        count: usize,
+    ) -> (ErrorCode, i64) {
         let data = PartitionProduceData::default().with_index(partition).with_records(Some(records));
         let topic = TopicProduceData::default().with_name(topic_name(topic)).with_partition_data(vec![data]);
         let request = ProduceRequest::default()
@@ -81,7 +104,7 @@ impl TxnProducer {
             .with_topic_data(vec![topic]);
         let response = client.call(version, &request).responses.remove(0).partition_responses.remove(0);
         if response.error_code == 0 {
-            self.sequence += values.len() as i32;
+            self.sequence += count as i32;
         }
         (error(response.error_code), response.base_offset)
     }

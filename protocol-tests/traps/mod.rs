@@ -6,3 +6,4 @@ mod fetching;
 mod frames;
 mod retention;
 mod topics;
+mod transactions;
