@@ -141,7 +141,7 @@ def go() -> None:
     folder = CLIENTS / "go"
     with _Recipe("go", sorted(file for file in folder.rglob("*") if file.is_file())) as fresh:
         if not fresh:
-            _patiently(["go", "build", "-o", f"{WORK / 'go'}/", "./franz-go", "./sarama", "./kafka-go"], cwd=folder, timeout=600)
+            _patiently(["go", "build", "-o", f"{WORK / 'go'}/", "./franz-go", "./franz-go-worker", "./sarama", "./kafka-go"], cwd=folder, timeout=600)
 
 
 def load() -> None:

@@ -8,7 +8,8 @@ from harness.context import Context
 from harness.install import need
 from harness.proxy import Proxy
 from harness.shell import end, run as run_program
-from scenarios.groups import Member, check_history, committed, settle
+from scenarios.group_members import Member, check_history, settle
+from scenarios.groups import committed
 from scenarios.kill9 import Producing, verify
 
 PARTITIONS = 3
@@ -58,7 +59,7 @@ def group(through, client: str, assignor: str, seconds: int) -> str:
         feed = clients.spawn_confluent("acked.py", log, through.bootstrap, topic, GROUP_PARTITIONS, journal, 500)
     members: list[Member] = []
     try:
-        members = [Member(through, client, assignor, name) for name in ("first", "second")]
+        members = [Member(through, client, assignor, name, topic) for name in ("first", "second")]
         settle(members, GROUP_PARTITIONS // 2, "two members share the partitions")
         quiet = [member.revocations() for member in members]
         time.sleep(seconds)

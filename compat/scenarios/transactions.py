@@ -1,10 +1,12 @@
-"""Java's transactional producer and readers of committed records: ends, fencing, and records moved with their offsets through kill -9."""
+"""Java's transactional producer and readers of committed records: ends, fencing, records moved with their offsets through kill -9,
+and a transaction that hangs."""
 import subprocess
 import time
 
 from harness import clients, wire
 from harness.context import Context
 from harness.shell import Failed, end, run as run_program, spawn, tail
+from scenarios import hanging
 
 PARTITIONS = 3
 TOPICS = ["numbered", "moved", "fenced"]
@@ -20,6 +22,7 @@ def run(context: Context) -> None:
         context.check("java", "transactions committed and aborted", produce, broker, count)
         context.check("java", "a fenced transactional producer", fence, broker)
         context.check("java", f"records moved with offsets, {kills} kill -9", move, broker, count, kills)
+        context.check("kafka-transactions", "a hanging transaction", hanging.find_and_abort, broker)
 
 
 def said(broker, *arguments) -> str:

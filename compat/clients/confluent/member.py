@@ -1,8 +1,8 @@
 """One member of a consumer group that tells what it owns and reads.
 
-    member.py BOOTSTRAP GROUP TOPIC ASSIGNOR INSTANCE-ID|-
+    member.py BOOTSTRAP GROUP TOPIC|^PATTERN ASSIGNOR INSTANCE-ID|-
 
-With server-ASSIGNOR the coordinator assigns (group.protocol=consumer).
+With server-ASSIGNOR the coordinator assigns (group.protocol=consumer). With a pattern PARTITION is TOPIC:PARTITION below.
 
 Lines: "MILLIS + PARTITION", "MILLIS - PARTITION", "MILLIS r PARTITION FIRST-OFFSET LAST-OFFSET". SIGTERM ends it cleanly.
 """
@@ -27,6 +27,8 @@ def main(bootstrap, group, topic, assignor, instance):
     signal.signal(signal.SIGTERM, stop)
     settings = {
         "bootstrap.servers": bootstrap, "group.id": group, "auto.offset.reset": "earliest", "enable.auto.commit": False,
+        # New topics are looked for as often.
+        "topic.metadata.refresh.interval.ms": 2000,
     }
     if assignor.startswith("server-"):
         settings |= {"group.protocol": "consumer", "group.remote.assignor": assignor.removeprefix("server-")}
@@ -36,13 +38,16 @@ def main(bootstrap, group, topic, assignor, instance):
         settings["group.instance.id"] = instance
     consumer = Consumer(settings)
 
+    def place(name, partition):
+        return f"{name}:{partition}" if topic.startswith("^") else partition
+
     def gained(_consumer, partitions):
         for one in partitions:
-            tell("+", one.partition)
+            tell("+", place(one.topic, one.partition))
 
     def lost(_consumer, partitions):
         for one in partitions:
-            tell("-", one.partition)
+            tell("-", place(one.topic, one.partition))
 
     consumer.subscribe([topic], on_assign=gained, on_revoke=lost, on_lost=lost)
     while not stopping:
@@ -50,10 +55,11 @@ def main(bootstrap, group, topic, assignor, instance):
         for message in consumer.consume(500, 0.1):
             if message.error():
                 sys.exit(str(message.error()))
-            first, _ = read.get(message.partition(), (message.offset(), 0))
-            read[message.partition()] = (first, message.offset())
-        for partition, (first, last) in read.items():
-            tell("r", partition, first, last)
+            where = place(message.topic(), message.partition())
+            first, _ = read.get(where, (message.offset(), 0))
+            read[where] = (first, message.offset())
+        for where, (first, last) in read.items():
+            tell("r", where, first, last)
         if read:
             try:
                 consumer.commit(asynchronous=False)

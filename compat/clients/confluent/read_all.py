@@ -2,7 +2,9 @@
 import sys
 import time
 
-from confluent_kafka import Consumer, KafkaError, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+
+PATIENCE = 30
 
 
 def records(bootstrap, topic, partitions):
@@ -13,8 +15,7 @@ def records(bootstrap, topic, partitions):
     })
     starts = []
     for partition in range(int(partitions)):
-        low, _ = consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=30)
-        starts.append(TopicPartition(topic, partition, low))
+        starts.append(TopicPartition(topic, partition, start(consumer, TopicPartition(topic, partition))))
     consumer.assign(starts)
     open_partitions = set(range(int(partitions)))
     heard = time.monotonic()
@@ -22,8 +23,8 @@ def records(bootstrap, topic, partitions):
         messages = consumer.consume(1000, 0.2)
         if messages:
             heard = time.monotonic()
-        elif time.monotonic() - heard > 30:
-            sys.exit("nothing arrived for 30 s")
+        elif time.monotonic() - heard > PATIENCE:
+            sys.exit(f"nothing arrived for {PATIENCE} s")
         for message in messages:
             if not message.error():
                 yield message
@@ -32,6 +33,18 @@ def records(bootstrap, topic, partitions):
             else:
                 sys.exit(str(message.error()))
     consumer.close()
+
+
+def start(consumer, partition):
+    """A broker that has just started may know of a leader before that serves, and then it is asked again."""
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        try:
+            return consumer.get_watermark_offsets(partition, timeout=PATIENCE)[0]
+        except KafkaException as refused:
+            if refused.args[0].code() != KafkaError.NOT_LEADER_FOR_PARTITION or time.monotonic() > deadline:
+                raise
+            time.sleep(0.1)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 // One member of a consumer group that tells what it owns and reads. Twin of confluent/member.py.
-// Member BOOTSTRAP GROUP TOPIC ASSIGNOR INSTANCE-ID|-
-// With server-ASSIGNOR the coordinator assigns (group.protocol=consumer).
+// Member BOOTSTRAP GROUP TOPIC|^PATTERN ASSIGNOR INSTANCE-ID|-
+// With server-ASSIGNOR the coordinator assigns (group.protocol=consumer). With a pattern PARTITION is TOPIC:PARTITION below.
 // Lines: "MILLIS + PARTITION", "MILLIS - PARTITION", "MILLIS r PARTITION FIRST-OFFSET LAST-OFFSET", "MILLIS x REASON" of a
 // refused commit.
 import java.time.Duration;
@@ -9,11 +9,13 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Properties;
+import java.util.regex.Pattern;
 import org.apache.kafka.clients.consumer.CommitFailedException;
 import org.apache.kafka.clients.consumer.ConsumerRebalanceListener;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
 import org.apache.kafka.clients.consumer.ConsumerRecords;
 import org.apache.kafka.clients.consumer.KafkaConsumer;
+import org.apache.kafka.clients.consumer.SubscriptionPattern;
 import org.apache.kafka.common.TopicPartition;
 import org.apache.kafka.common.errors.RebalanceInProgressException;
 import org.apache.kafka.common.errors.WakeupException;
@@ -25,6 +27,8 @@ public final class Member {
         "roundrobin", "org.apache.kafka.clients.consumer.RoundRobinAssignor",
         "sticky", "org.apache.kafka.clients.consumer.StickyAssignor",
         "cooperative-sticky", "org.apache.kafka.clients.consumer.CooperativeStickyAssignor");
+
+    private static boolean byPattern;
 
     public static void main(String[] args) throws Exception {
         Properties settings = new Properties();
@@ -41,6 +45,8 @@ public final class Member {
         if (!args[4].equals("-")) settings.put("group.instance.id", args[4]);
         settings.put("auto.offset.reset", "earliest");
         settings.put("enable.auto.commit", "false");
+        // New topics are looked for as often.
+        settings.put("metadata.max.age.ms", "2000");
         // There is one broker: what is known of it stays true while it is away.
         settings.put("metadata.recovery.strategy", "none");
         var consumer = new KafkaConsumer<>(settings, new ByteArrayDeserializer(), new ByteArrayDeserializer());
@@ -53,13 +59,16 @@ public final class Member {
                 // The process is ending.
             }
         }));
+        byPattern = args[2].startsWith("^");
         try (consumer) {
-            consumer.subscribe(List.of(args[2]), new Owned());
+            if (!byPattern) consumer.subscribe(List.of(args[2]), new Owned());
+            else if (args[3].startsWith("server-")) consumer.subscribe(new SubscriptionPattern(args[2]), new Owned());
+            else consumer.subscribe(Pattern.compile(args[2]), new Owned());
             while (true) {
                 ConsumerRecords<byte[], byte[]> records = consumer.poll(Duration.ofMillis(100));
                 for (TopicPartition partition : records.partitions()) {
                     List<ConsumerRecord<byte[], byte[]>> own = records.records(partition);
-                    tell("r " + partition.partition() + " " + own.get(0).offset() + " " + own.get(own.size() - 1).offset());
+                    tell("r " + place(partition) + " " + own.get(0).offset() + " " + own.get(own.size() - 1).offset());
                 }
                 if (records.isEmpty()) continue;
                 try {
@@ -76,6 +85,10 @@ public final class Member {
         }
     }
 
+    private static String place(TopicPartition partition) {
+        return byPattern ? partition.topic() + ":" + partition.partition() : Integer.toString(partition.partition());
+    }
+
     private static synchronized void tell(String what) {
         System.out.println(System.currentTimeMillis() + " " + what);
         System.out.flush();
@@ -84,12 +97,12 @@ public final class Member {
     private static final class Owned implements ConsumerRebalanceListener {
         @Override
         public void onPartitionsAssigned(Collection<TopicPartition> partitions) {
-            for (TopicPartition partition : partitions) tell("+ " + partition.partition());
+            for (TopicPartition partition : partitions) tell("+ " + place(partition));
         }
 
         @Override
         public void onPartitionsRevoked(Collection<TopicPartition> partitions) {
-            for (TopicPartition partition : partitions) tell("- " + partition.partition());
+            for (TopicPartition partition : partitions) tell("- " + place(partition));
         }
     }
 }
