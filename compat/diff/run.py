@@ -37,6 +37,9 @@ PROPERTIES = {
     "group.consumer.assignment.interval.ms": "0",
     "group.streams.max.size": "4",
     "log.cleaner.backoff.ms": "600000",
+    # Also what Kafka has not declared stable.
+    "unstable.api.versions.enable": "true",
+    "transaction.two.phase.commit.enable": "true",
     # Records of any age stay.
     "log.retention.ms": "-1",
     # Without it the JVM has no telemetry of clients.

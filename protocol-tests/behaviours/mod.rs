@@ -12,3 +12,4 @@ mod records;
 mod stopping;
 mod topics;
 mod transactions;
+mod two_phase_commit;

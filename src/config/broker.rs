@@ -69,6 +69,8 @@ macro_rules! declare {
             pub listener_limits: BTreeMap<String, ListenerLimits>,
             /// What a topic has that overrides nothing.
             pub topic_defaults: TopicConfig,
+            /// `unstable.api.versions.enable`: also versions of APIs that Kafka may still change.
+            pub unstable_api_versions_enable: bool,
             /// `ottla.admin.listener`: host and port of health and metrics; `None` when switched off.
             pub ottla_admin_listener: Option<(String, u16)>,
             /// `ottla.log.format`.
@@ -96,6 +98,7 @@ macro_rules! declare {
                     max_connections_per_ip_overrides: derived.max_connections_per_ip_overrides,
                     listener_limits: derived.listener_limits,
                     topic_defaults: derived.topic_defaults,
+                    unstable_api_versions_enable: derived.unstable_api_versions_enable,
                     ottla_admin_listener: derived.ottla.admin_listener,
                     ottla_log_format: derived.ottla.log_format,
                     ottla_request_memory_bytes: derived.ottla.request_memory_bytes,

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use super::broker::{BROKER_KEYS, ListenerLimits, ProcessRoles, Texts, Voter};
+use super::internal::unstable_api_versions;
 use super::listeners::{Listener, SecurityProtocol, parse_listeners, protocol_map};
 use super::ottla::OttlaConfig;
 use super::topic::TopicConfig;
@@ -29,6 +30,7 @@ pub(super) struct Derived {
     pub max_connections_per_ip_overrides: BTreeMap<String, i32>,
     pub listener_limits: BTreeMap<String, ListenerLimits>,
     pub topic_defaults: TopicConfig,
+    pub unstable_api_versions_enable: bool,
     pub ottla: OttlaConfig,
 }
 
@@ -66,6 +68,7 @@ pub(super) fn derive(values: &Values, texts: &Texts, built_in: bool) -> Result<D
         max_connections_per_ip_overrides: per_ip_overrides(values)?,
         listener_limits: listener_limits(texts)?,
         topic_defaults: TopicConfig::defaults(values),
+        unstable_api_versions_enable: unstable_api_versions(texts)?,
         ottla: OttlaConfig::parse(texts)?,
     })
 }

@@ -1,13 +1,18 @@
-//! Keys that Kafka reads without documenting them, and keys that only its plugins read. None has an effect here.
+//! Keys that Kafka reads without documenting them, and keys that only its plugins read.
 
+use super::broker::Texts;
 use super::key::Default::{Is, Null};
 use super::key::{ConfigKey, Default, Status, Type, UpdateMode, Valid};
 use super::table::reasons::{SHARE, TIERED};
+use super::value::{InvalidValue, Value};
 
 const NO_AUTHORIZER: &str = "there is no authorizer";
 const SAMPLES: &str = "controller events are not sampled";
 const FIVE_MINUTES: &str = "the share coordinator looks after five minutes";
 const METADATA_LOG: &str = "the metadata log has fixed limits";
+
+/// Serves the versions of APIs that Kafka has not declared stable yet.
+const UNSTABLE_API_VERSIONS: &str = "unstable.api.versions.enable";
 
 /// Every internal key of Kafka 4.3.1.
 pub(super) const INTERNAL_KEYS: &[ConfigKey] = &[
@@ -44,7 +49,7 @@ pub(super) const INTERNAL_KEYS: &[ConfigKey] = &[
     row("share.coordinator.cold.partition.snapshot.interval.ms", Type::Int, Is("300000"), FIVE_MINUTES),
     row("share.coordinator.state.topic.prune.interval.ms", Type::Int, Is("300000"), FIVE_MINUTES),
     row("unclean.leader.election.interval.ms", Type::Long, Is("300000"), "unclean elections happen on request"),
-    row("unstable.api.versions.enable", Type::Boolean, Is("false"), "unstable versions are not served"),
+    ConfigKey { status: Status::Obeyed, ..row(UNSTABLE_API_VERSIONS, Type::Boolean, Is("false"), "") },
     row("unstable.feature.versions.enable", Type::Boolean, Is("false"), "unstable features are not offered"),
 ];
 
@@ -58,6 +63,13 @@ const OPEN_PREFIXES: [&str; 4] = ["config.providers.", "rsm.config.", "rlmm.conf
 /// The row of an internal key.
 pub(super) fn internal_key(name: &str) -> Option<&'static ConfigKey> {
     INTERNAL_KEYS.iter().find(|key| key.name == name)
+}
+
+/// The value of `unstable.api.versions.enable`.
+pub(super) fn unstable_api_versions(texts: &Texts) -> Result<bool, InvalidValue> {
+    let row = internal_key(UNSTABLE_API_VERSIONS).expect("a row of the table");
+    let value = row.parse(texts.get(UNSTABLE_API_VERSIONS).map(String::as_str))?;
+    Ok(value == Value::Boolean(true))
 }
 
 /// Why a key outside the tables has no effect; `None` when nothing is known of it.

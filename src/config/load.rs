@@ -11,7 +11,7 @@ use super::broker::{BrokerConfig, Texts};
 use super::container::{self, Container};
 use super::derived::split_listener_key;
 use super::error::{Allowed, ConfigError, Origin};
-use super::internal::{is_open, without_effect};
+use super::internal::{internal_key, is_open, without_effect};
 use super::key::{ConfigKey, Status, Valid};
 use super::listeners::SecurityProtocol;
 use super::nearest::nearest_key;
@@ -390,6 +390,7 @@ fn known(key: &str) -> bool {
     let base = base_name(key);
     BrokerConfig::key(base).is_some()
         || OTTLA_KEYS.iter().any(|row| row.name == key)
+        || internal_key(base).is_some()
         || without_effect(base).is_some()
         || is_open(key)
 }

@@ -28,7 +28,9 @@ pub(super) async fn handle(call: &Call<'_>, request: ApiVersionsRequest) -> Answ
         features(call, &mut response);
     }
     let controller = call.connection.listener.is_controller;
-    response.api_keys = API_TABLE.iter().filter(|api| api.served_on(controller)).map(version_range).collect();
+    let unstable = call.node.serves_unstable_versions();
+    let served = API_TABLE.iter().filter(|api| api.served_on(controller));
+    response.api_keys = served.map(|api| version_range(api, unstable)).collect();
     ResponseKind::ApiVersions(response).into()
 }
 
@@ -36,18 +38,18 @@ pub(super) async fn handle(call: &Call<'_>, request: ApiVersionsRequest) -> Answ
 pub(super) fn unsupported(header: &RequestHeader) -> Reply {
     let mut response = ApiVersionsResponse::default();
     response.error_code = ErrorCode::UnsupportedVersion.code();
-    response.api_keys = Api::find(API_KEY).map(version_range).into_iter().collect();
+    response.api_keys = Api::find(API_KEY).map(|api| version_range(api, false)).into_iter().collect();
     match frame::encode_response(API_KEY, 0, header.correlation_id, &ResponseKind::ApiVersions(response)) {
         Ok(frame) => Reply::bytes(frame),
         Err(error) => Reply::Close(error.to_string()),
     }
 }
 
-fn version_range(api: &Api) -> ApiVersion {
+fn version_range(api: &Api, unstable: bool) -> ApiVersion {
     let mut range = ApiVersion::default();
     range.api_key = api.key;
     range.min_version = api.announced_min_version();
-    range.max_version = api.max_version;
+    range.max_version = api.highest_version(unstable);
     range
 }
 

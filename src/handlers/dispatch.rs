@@ -31,7 +31,7 @@ impl Service for Dispatch {
             Ok(request) => request,
             Err(error) => return Reply::Close(error.to_string()),
         };
-        let reply = match admit(connection, &request) {
+        let reply = match self.admit(connection, &request) {
             Admitted::Served => self.serve(connection, &request).await,
             Admitted::UnknownApiVersions => api_versions::unsupported(&request.header),
             Admitted::Refused(reason) => Reply::Close(reason),
@@ -49,22 +49,23 @@ enum Admitted {
     Refused(String),
 }
 
-fn admit(connection: &ConnectionInfo, request: &RequestFrame) -> Admitted {
-    if request.is_unsupported_api_versions() {
-        return Admitted::UnknownApiVersions;
-    }
-    let RequestHeader { api_key, api_version, .. } = request.header;
-    let Some(api) = Api::find(api_key).filter(|api| api.served_on(connection.listener.is_controller)) else {
-        return Admitted::Refused(format!("API key {api_key} is not served on listener {}", connection.listener.name));
-    };
-    if !(api.min_version..=api.max_version).contains(&api_version) {
-        let Api { name, min_version, max_version, .. } = api;
-        return Admitted::Refused(format!("{name} is served in versions {min_version} to {max_version}"));
-    }
-    Admitted::Served
-}
-
 impl Dispatch {
+    fn admit(&self, connection: &ConnectionInfo, request: &RequestFrame) -> Admitted {
+        if request.is_unsupported_api_versions() {
+            return Admitted::UnknownApiVersions;
+        }
+        let RequestHeader { api_key, api_version, .. } = request.header;
+        let Some(api) = Api::find(api_key).filter(|api| api.served_on(connection.listener.is_controller)) else {
+            let listener = &connection.listener.name;
+            return Admitted::Refused(format!("API key {api_key} is not served on listener {listener}"));
+        };
+        let highest = api.highest_version(api_version > api.max_version && self.node.serves_unstable_versions());
+        if !(api.min_version..=highest).contains(&api_version) {
+            return Admitted::Refused(format!("{} is served in versions {} to {highest}", api.name, api.min_version));
+        }
+        Admitted::Served
+    }
+
     async fn serve(&self, connection: &Arc<ConnectionInfo>, request: &RequestFrame) -> Reply {
         let RequestHeader { api_key, api_version, correlation_id, .. } = request.header;
         let guarded = match GuardedBody::new(api_key, api_version, &request.body) {

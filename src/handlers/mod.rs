@@ -52,6 +52,8 @@ pub struct Api {
     pub name: &'static str,
     pub min_version: i16,
     pub max_version: i16,
+    /// The highest version where those that Kafka may still change are served too (`unstable.api.versions.enable`).
+    pub max_unstable_version: i16,
     pub listeners: Listeners,
 }
 
@@ -66,11 +68,20 @@ impl Api {
         !controller || self.listeners == Listeners::Both
     }
 
+    /// The highest version that is served, `unstable` ones among them or not.
+    pub fn highest_version(&self, unstable: bool) -> i16 {
+        if unstable { self.max_unstable_version } else { self.max_version }
+    }
+
     /// The lowest version that ApiVersions names. Produce is announced from 0, though 0 to 2 are refused: some
     /// releases of librdkafka take a higher floor for a broker without idempotence (KAFKA-18659).
     pub fn announced_min_version(&self) -> i16 {
         if self.key == 0 { 0 } else { self.min_version }
     }
+}
+
+const fn last_of(versions: &[i16]) -> i16 {
+    versions[versions.len() - 1]
 }
 
 /// Which request a row stands for; `own` marks one of those that the message crate does not have.
@@ -84,7 +95,7 @@ macro_rules! request {
 }
 
 macro_rules! api_table {
-    ($($name:ident = $key:literal, $min:literal ..= $max:literal, $listeners:ident, $module:ident $(, $own:ident)?;)*) => {
+    ($($name:ident = $key:literal, $min:literal ..= $max:literal $(unstable $last:literal)?, $listeners:ident, $module:ident $(, $own:ident)?;)*) => {
         $(mod $module;)*
 
         /// Every served API, in order of its key.
@@ -93,6 +104,7 @@ macro_rules! api_table {
             name: stringify!($name),
             min_version: $min,
             max_version: $max,
+            max_unstable_version: last_of(&[$max $(, $last)?]),
             listeners: Listeners::$listeners,
         },)*];
 
@@ -126,7 +138,7 @@ api_table! {
     CreateTopics = 19, 2..=7, Both, create_topics;
     DeleteTopics = 20, 1..=6, Both, delete_topics;
     DeleteRecords = 21, 0..=2, Broker, delete_records;
-    InitProducerId = 22, 0..=5, Broker, init_producer_id;
+    InitProducerId = 22, 0..=5 unstable 6, Broker, init_producer_id;
     OffsetForLeaderEpoch = 23, 2..=4, Broker, offset_for_leader_epoch;
     AddPartitionsToTxn = 24, 0..=5, Broker, add_partitions_to_txn;
     AddOffsetsToTxn = 25, 0..=4, Broker, add_offsets_to_txn;

@@ -48,6 +48,11 @@ pub struct Node {
 }
 
 impl Node {
+    /// Whether versions of APIs are served that Kafka may still change.
+    pub fn serves_unstable_versions(&self) -> bool {
+        self.config.broker().unstable_api_versions_enable
+    }
+
     /// The metadata as this node serves it.
     pub fn image(&self) -> Arc<MetadataImage> {
         self.image.load_full()

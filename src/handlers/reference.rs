@@ -27,7 +27,11 @@ fn page() -> String {
             Listeners::Both => "broker, controller",
         };
         let (key, name) = (api.key, api.name);
-        let _ = writeln!(page, "| {key} | {name} | {} – {} | {listeners} |", api.min_version, api.max_version);
+        let mut versions = format!("{} – {}", api.min_version, api.max_version);
+        if api.max_unstable_version > api.max_version {
+            let _ = write!(versions, "; {} with `unstable.api.versions.enable`", api.max_unstable_version);
+        }
+        let _ = writeln!(page, "| {key} | {name} | {versions} | {listeners} |");
     }
     page
 }

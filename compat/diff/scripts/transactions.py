@@ -81,6 +81,8 @@ def initialize(pair: Pair, version: int) -> None:
     ask("an empty id", "")
     for timeout in (0, -1, 900_001, 2**31 - 1):
         ask(f"timeout {timeout}", TransactionTimeoutMs=timeout)
+    if version >= 6:
+        two_phases(ask, name)
     first = ask("new")
     again = ask("again")
     if version >= 3:
@@ -100,7 +102,18 @@ def initialize(pair: Pair, version: int) -> None:
     ask("over an open transaction")
     settled(pair, name)
     ask("after that is aborted")
-    describe(pair, name)
+    describe(pair, name, f"{name}-True-False", f"{name}-False-True")
+
+
+def two_phases(ask, name: str) -> None:
+    """What version 6 adds: transactions without a timeout, and with a prepared one kept."""
+    for enable, keep in ((True, False), (False, True), (True, True)):
+        flags = {"Enable2Pc": enable, "KeepPreparedTxn": keep}
+        for timeout in (60_000, -1, 2**31 - 1):
+            ask(f"{flags}, timeout {timeout}", f"{name}-{enable}-{keep}", TransactionTimeoutMs=timeout, **flags)
+        ask(f"{flags}, an empty id", "", **flags)
+        ask(f"{flags}, no id", None, **flags)
+        ask(f"{flags}, as another producer", f"{name}-{enable}-{keep}", ProducerId=77_777, ProducerEpoch=0, **flags)
 
 
 def describe(pair: Pair, *names: str) -> None:

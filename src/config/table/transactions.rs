@@ -27,8 +27,8 @@ macro_rules! transactions_keys {
             "Replicas of each partition of __transaction_state.";
         transaction_state_log_segment_bytes: i32 = "transaction.state.log.segment.bytes", Int, Is("104857600"), AtLeast(1), ReadOnly, Obeyed,
             "Segment size of __transaction_state.";
-        "transaction.two.phase.commit.enable", Boolean, Is("false"), Any, ReadOnly, WithoutEffect(TWO_PHASES),
-            "Whether prepared transactions may be kept open without a timeout.";
+        transaction_two_phase_commit_enable: bool = "transaction.two.phase.commit.enable", Boolean, Is("false"), Any, ReadOnly, Obeyed,
+            "Whether producers may have transactions without a timeout, for two-phase commit (with unstable.api.versions.enable).";
         transactional_id_expiration_ms: i32 = "transactional.id.expiration.ms", Int, Is("604800000"), AtLeast(1), ReadOnly, Obeyed,
             "How long an unused transactional id is remembered.";
         }

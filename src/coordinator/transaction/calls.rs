@@ -14,7 +14,7 @@ use super::describe::{Filter, name};
 use super::machine::{Command, Reply};
 use super::service::Transactions;
 use super::state::State;
-use super::txn::Producer;
+use super::txn::{NO_TIMEOUT_MS, Producer};
 
 /// Kafka's names of states that are never listed.
 const PASSING_STATES: [&str; 2] = ["Dead", "PrepareEpochFence"];
@@ -24,8 +24,18 @@ const PASSING_STATES: [&str; 2] = ["Dead", "PrepareEpochFence"];
 pub struct Init {
     pub id: Arc<str>,
     pub timeout_ms: i32,
+    pub two_phases: TwoPhases,
     /// The producer that the client believes to be (KIP-360).
     pub expected: Option<Producer>,
+}
+
+/// What a producer asks for that takes part in two-phase commits (KIP-939).
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct TwoPhases {
+    /// Its transactions have no timeout: somebody else decides how they end.
+    pub enable: bool,
+    /// The open transaction is to be kept. Kafka 4.3 has the word for it and refuses it.
+    pub keep_prepared: bool,
 }
 
 /// How a transaction is to end, and on whose behalf.
@@ -51,18 +61,28 @@ pub struct TxnAdd {
 impl Transactions {
     /// InitProducerId with a transactional id. `Ok(None)`: to be asked again with a fresh producer id.
     pub async fn init(&self, init: Init, fresh: Option<ProducerId>) -> Result<Option<Producer>, ErrorCode> {
-        let Init { id, timeout_ms, expected } = init;
+        let Init { id, timeout_ms, two_phases, expected } = init;
         if id.is_empty() {
             return Err(ErrorCode::InvalidRequest);
         }
-        if !(1..=self.settings.transaction_max_timeout_ms).contains(&timeout_ms) {
-            return Err(ErrorCode::InvalidTransactionTimeout);
-        }
+        let timeout_ms = self.allowed_timeout(timeout_ms, two_phases)?;
         let command = Command::Init { id: id.clone(), timeout_ms, expected, fresh };
         match self.shards.submit(&id, command).await? {
             Reply::Init(borne) => borne.map(Some),
             Reply::NeedsProducerId => Ok(None),
             other => unreachable!("a command is answered in kind, not by {other:?}"),
+        }
+    }
+
+    fn allowed_timeout(&self, timeout_ms: i32, two_phases: TwoPhases) -> Result<i32, ErrorCode> {
+        match two_phases {
+            TwoPhases { enable: true, .. } if !self.settings.two_phase_commit_enable => {
+                Err(ErrorCode::TransactionalIdAuthorizationFailed)
+            }
+            TwoPhases { keep_prepared: true, .. } => Err(ErrorCode::UnsupportedVersion),
+            TwoPhases { enable: true, .. } => Ok(NO_TIMEOUT_MS),
+            _ if (1..=self.settings.transaction_max_timeout_ms).contains(&timeout_ms) => Ok(timeout_ms),
+            _ => Err(ErrorCode::InvalidTransactionTimeout),
         }
     }
 

@@ -14,7 +14,7 @@ use super::records::Record;
 use super::state::State;
 use super::txn::{Producer, Transaction};
 
-/// The settings that the coordinator obeys; but for the last three each is Kafka's key of that name.
+/// The settings that the coordinator obeys; but for the last four each is Kafka's key of that name.
 #[derive(Debug)]
 pub struct Settings {
     pub transaction_max_timeout_ms: i32,
@@ -23,6 +23,8 @@ pub struct Settings {
     pub abort_timed_out_interval_ms: i32,
     /// `transaction.remove.expired.transaction.cleanup.interval.ms`
     pub remove_expired_interval_ms: i32,
+    /// `transaction.two.phase.commit.enable`
+    pub two_phase_commit_enable: bool,
     /// The level at which `transaction.version` is finalised in the cluster.
     pub transaction_version: AtomicI16,
 }
@@ -34,6 +36,7 @@ impl Default for Settings {
             transactional_id_expiration_ms: 604_800_000,
             abort_timed_out_interval_ms: 10_000,
             remove_expired_interval_ms: 3_600_000,
+            two_phase_commit_enable: false,
             transaction_version: AtomicI16::new(0),
         }
     }
@@ -46,6 +49,7 @@ impl From<&BrokerConfig> for Settings {
             transactional_id_expiration_ms: config.transactional_id_expiration_ms,
             abort_timed_out_interval_ms: config.transaction_abort_timed_out_transaction_cleanup_interval_ms,
             remove_expired_interval_ms: config.transaction_remove_expired_transaction_cleanup_interval_ms,
+            two_phase_commit_enable: config.transaction_two_phase_commit_enable,
             transaction_version: AtomicI16::new(0),
         }
     }

@@ -27,7 +27,7 @@ mod state;
 mod tests;
 mod txn;
 
-pub use calls::{Ended, Init, TxnAdd};
+pub use calls::{Ended, Init, TwoPhases, TxnAdd};
 pub use machine::{Settings, TransactionMachine, Work};
 pub use records::Record;
 pub use service::{Transactions, Worker};

@@ -11,7 +11,7 @@ const EPOCH_BUMP_SINCE: i16 = 2;
 /// The last epoch that a producer is given; the one behind it is left for fencing.
 const LAST_EPOCH: ProducerEpoch = ProducerEpoch(i16::MAX - 1);
 /// The timeout of a producer that takes part in a two-phase commit (KIP-939): none.
-const NO_TIMEOUT_MS: i32 = i32::MAX;
+pub(super) const NO_TIMEOUT_MS: i32 = i32::MAX;
 /// The start of a transaction that has not begun.
 const NOT_STARTED: Millis = Millis(-1);
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicI64;
 
-use super::super::calls::{Ended, Init, TxnAdd};
+use super::super::calls::{Ended, Init, TwoPhases, TxnAdd};
 use super::super::machine::{Settings, Work};
 use super::super::records::Record;
 use super::super::service::{Transactions, Worker};
@@ -30,7 +30,7 @@ fn elect(transactions: &Transactions, journal: &Arc<Memory<Record>>) -> Worker {
 }
 
 fn init(id: &str) -> Init {
-    Init { id: id.into(), timeout_ms: 60_000, expected: None }
+    Init { id: id.into(), timeout_ms: 60_000, two_phases: TwoPhases::default(), expected: None }
 }
 
 async fn begin(transactions: &Transactions, id: &str) -> Producer {
@@ -57,6 +57,31 @@ async fn requests_are_checked_before_they_reach_a_machine() {
         assert_eq!(refused(Init { timeout_ms, ..init("x") }).await, ErrorCode::InvalidTransactionTimeout);
     }
     assert_eq!(transactions.describe("").await.error_code, ErrorCode::InvalidRequest.code());
+}
+
+#[tokio::test]
+async fn two_phase_commits_are_for_those_who_may_and_have_no_timeout() {
+    let may = Settings { two_phase_commit_enable: true, ..Settings::default() };
+    let clock = || Clock::Manual(Arc::new(AtomicI64::new(1_000_000)));
+    let asked =
+        |enable, keep_prepared| Init { timeout_ms: -1, two_phases: TwoPhases { enable, keep_prepared }, ..init("x") };
+    let told = |settings: Settings, init: Init| async move {
+        let transactions = Transactions::new(settings, clock(), tokio::runtime::Handle::current());
+        let journal = Arc::new(Memory::default());
+        let _worker = elect(&transactions, &journal);
+        let told = transactions.init(init, Some(ProducerId(5))).await;
+        let told = told.map(|borne| borne.map(|producer| producer.epoch.0));
+        (told, transactions.describe("x").await.transaction_timeout_ms)
+    };
+    for (settings, enable, keep_prepared, error) in [
+        (Settings::default(), true, false, ErrorCode::TransactionalIdAuthorizationFailed),
+        (Settings::default(), true, true, ErrorCode::TransactionalIdAuthorizationFailed),
+        (Settings::default(), false, true, ErrorCode::UnsupportedVersion),
+        (Settings::default(), false, false, ErrorCode::InvalidTransactionTimeout),
+    ] {
+        assert_eq!(told(settings, asked(enable, keep_prepared)).await.0, Err(error), "{enable} {keep_prepared}");
+    }
+    assert_eq!(told(may, asked(true, false)).await, (Ok(Some(0)), i32::MAX));
 }
 
 #[tokio::test]
