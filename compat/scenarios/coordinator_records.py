@@ -3,6 +3,7 @@ after what others have written."""
 import json
 import re
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 
 from harness.check import expect
 from harness.clients import tool
@@ -27,7 +28,9 @@ LAST_SECONDS = 8
 def read_every_record(broker, topics=(OFFSETS, TRANSACTIONS)) -> str:
     """The formatters against the running broker, then the decoders over the files of the stopped one: they agree on what is
     there, and nothing is unknown to either."""
-    printed = {name: formatted(broker, name) for name, (topic, _) in PRINTED.items() if topic in topics}
+    names = [name for name, (topic, _) in PRINTED.items() if topic in topics]
+    with ThreadPoolExecutor(len(names)) as readers:
+        printed = dict(zip(names, readers.map(lambda name: formatted(broker, name), names)))
     broker.stop()
     told = []
     for topic in topics:

@@ -5,6 +5,7 @@ import time
 
 from harness import clients, wire
 from harness.check import eventually, expect
+from harness.clients import tool
 from harness.context import Context
 from harness.install import need
 from harness.shell import Failed, run as run_program, spawn, tail
@@ -13,7 +14,8 @@ from scenarios.coordinator_records import OFFSETS, TRANSACTIONS, read_every_reco
 MIB = 1 << 20
 TOPIC = "churned"
 GROUPS = 4
-PATIENCE = 60.0
+MARKER_BYTES = 100
+PATIENCE, SOON = 20.0, 2.0
 PROPERTIES = {
     "offsets.topic.num.partitions": "1", "offsets.topic.segment.bytes": str(MIB),
     "transaction.state.log.num.partitions": "1", "transaction.state.log.segment.bytes": str(MIB),
@@ -22,14 +24,17 @@ PROPERTIES = {
     "log.segment.delete.delay.ms": "500",
     "log.initial.task.delay.ms": "100",
 }
-BUSY = {"log.cleaner.backoff.ms": "20", "log.cleaner.io.max.bytes.per.second": "1000000"}
+BUSY = {"log.cleaner.backoff.ms": "20"}
+FAST = "log.cleaner.io.max.bytes.per.second=1000000000"
 RESTING = {"log.cleaner.backoff.ms": "3600000"}
 
 
 def run(context: Context) -> None:
     need("java")
-    count, kills = context.size(3_000, 800), context.size(10, 2)
-    with context.broker("internal-topics", PROPERTIES | BUSY) as broker:
+    count, kills = context.size(6_000, 800), context.size(10, 2)
+    # Slow, so that a cleaning lasts long enough to be killed.
+    pace = {"log.cleaner.io.max.bytes.per.second": str(context.size(20_000_000, 2_000_000))}
+    with context.broker("internal-topics", PROPERTIES | BUSY | pace) as broker:
         run_program(clients.java("Admin", "create", broker.bootstrap, 1, "", TOPIC), timeout=60)
         wire.await_topics(broker.port, {TOPIC: 1})
         if not context.check("java", f"{kills} kill -9 while coordinators' topics are compacted", churn, broker, count, kills):
@@ -44,10 +49,11 @@ def churn(broker, count: int, kills: int) -> str:
         process = spawn(clients.java("Churn", broker.bootstrap, TOPIC, GROUPS, 0, count), stdin=subprocess.DEVNULL, stdout=said, stderr=said)
     caught, begun = 0, time.monotonic()
     for number in range(kills):
-        wanted = [OFFSETS, TRANSACTIONS] if number == 0 else [(OFFSETS, TRANSACTIONS)[number % 2]]
-        deadline = time.monotonic() + PATIENCE
-        while not being_cleaned(broker, wanted) and process.poll() is None and time.monotonic() < deadline:
-            pass
+        # Either of them, as it comes, and each of them if it comes soon.
+        wanted, deadline = [(OFFSETS, TRANSACTIONS)[number % 2]], time.monotonic() + PATIENCE
+        while not being_cleaned(broker, wanted) and time.monotonic() < deadline:
+            if time.monotonic() > deadline - PATIENCE + SOON:
+                wanted = [OFFSETS, TRANSACTIONS]
         broker.kill()
         caught += bool(being_cleaned(broker, [OFFSETS, TRANSACTIONS]))
         broker.start()
@@ -82,9 +88,12 @@ def positions(broker) -> list[int]:
 
 
 def go_on(broker, count: int) -> str:
-    """What is left fits into the segments that are written to and a few more, and is enough to start from."""
+    """What is left fits into the segments that are written to, but for the markers, which stay until their time is over and
+    something else is to be cleaned; and it is enough to start from."""
+    server = ("--bootstrap-server", broker.bootstrap, "--entity-type", "brokers", "--entity-default", "--alter")
+    tool("kafka-configs", *server, "--add-config", FAST)
     size = lambda: [broker.bytes_on_disk(topic) for topic in (OFFSETS, TRANSACTIONS)]
-    eventually(lambda: max(size()) < 3 * MIB, "each topic is small", PATIENCE)
+    eventually(lambda: max(size()) < 2 * MIB + GROUPS * count * MARKER_BYTES, "each topic is small", 3 * PATIENCE)
     small = size()
     for end in ("kill", "stop"):
         getattr(broker, end)()

@@ -201,6 +201,28 @@ fn trap_03_compacted_segments_can_be_found_in_from_every_offset() {
 }
 
 #[test]
+fn trap_03_a_log_is_not_held_in_memory_while_it_is_compacted() {
+    const WRITTEN: u32 = 1_600;
+    const KEPT: u32 = 400;
+    // A fraction of what the log holds, and more than the buffers of a cleaning.
+    const ALLOWED: u64 = 24 << 20;
+    let broker = Broker::start(&[OFTEN]);
+    let mut client = broker.client();
+    client.create_topic("t", 1, &[&COMPACTED[..], &[("min.compaction.lag.ms", "3600000")]].concat());
+    for n in 0..WRITTEN {
+        put(&mut client, "t", &format!("k{}", n % KEPT), Some(n));
+    }
+    let dir = broker.directory.data().join("t-0");
+    assert!(bytes_on_disk(&dir) > 3 * ALLOWED);
+    let before = broker.memory("VmHWM");
+    client.set_config(TOPIC, "t", "min.compaction.lag.ms", "0");
+    eventually("it is compacted", || bytes_on_disk(&dir) < ALLOWED);
+    let grown = broker.memory("VmHWM") - before;
+    assert!(grown < ALLOWED, "{} MiB more memory to compact", grown >> 20);
+    assert_eq!(table(&read(&mut client, "t", 0)).len(), KEPT as usize);
+}
+
+#[test]
 fn trap_02_a_damaged_partition_is_left_alone_and_told_while_others_are_compacted() {
     let broker = Broker::start_in(Directory::new(&[OFTEN]).with_admin());
     let mut client = broker.client();
