@@ -110,7 +110,10 @@ def committed(port: int, group: str, topic: str, partition: int) -> int | None:
     """What a group has committed, if the coordinator tells (OffsetFetch version 5)."""
     body = _string(group) + struct.pack(">i", 1) + _string(topic) + struct.pack(">ii", 1, partition)
     answer = call(port, OFFSET_FETCH, 5, body)
-    answer.take("ii"), answer.string(), answer.take("i")
+    answer.take("i")
+    if not answer.take("i"):
+        return None
+    answer.string(), answer.take("i")
     _, offset, _ = answer.take("iqi")
     answer.string()
     refused = answer.take("h") or answer.take("h")
