@@ -8,6 +8,7 @@ mod lifecycle;
 mod markers;
 mod publisher;
 mod report;
+mod share_locks;
 mod share_log;
 mod storage;
 mod transaction_log;
@@ -27,6 +28,7 @@ use tokio_util::sync::CancellationToken;
 use crate::config::{BrokerConfig, ConfigError, ConfigStore, StaticConfig};
 use crate::coordinator::group::{self, Groups, Surroundings};
 use crate::coordinator::share::{self, ShareStates};
+use crate::coordinator::share_partition::{SharePartitions, ShareSessions};
 use crate::coordinator::transaction::{self, Transactions};
 use crate::handlers::{API_TABLE, Dispatch, Node, ProducerIds};
 use crate::log::{LogDirs, LogError};
@@ -44,6 +46,7 @@ use cleaner::Cleaner;
 pub use cluster::{Cluster, ClusterError, format_if_empty};
 use lifecycle::Lifecycle;
 use publisher::Publisher;
+use share_locks::ShareLocks;
 
 /// The file with which a JVM broker could take over what the embedded default began.
 const WRITTEN_PROPERTIES: &str = "server.properties";
@@ -104,6 +107,8 @@ pub struct Broker {
     housekeeping: Housekeeping,
     cleaner: Cleaner,
     health: Arc<Health>,
+    /// The timer of share groups' locks.
+    locks: ShareLocks,
     admin: Option<JoinHandle<std::io::Result<()>>>,
     stop_admin: CancellationToken,
 }
@@ -136,7 +141,8 @@ impl Broker {
         let broker = config.broker();
         let image = Arc::new(ArcSwap::new(cluster.image()));
         let surroundings = Surroundings::new(image.clone(), config.clone());
-        let share_states = share_states(&broker, &image, &clock, &setup.data);
+        let (share_states, share_partitions) = share(&image, &config, &clock, &setup.data);
+        let locks = ShareLocks::start(share_partitions.clone(), clock.clone(), &setup.data);
         let node = Arc::new(Node {
             broker_id: BrokerId(broker.node_id),
             cluster_id: cluster.cluster_id().into(),
@@ -154,7 +160,8 @@ impl Broker {
                 clock.clone(),
                 setup.data.clone(),
             )),
-            share_states: Arc::new(share_states),
+            share_states,
+            share_partitions,
             fetch_sessions: FetchSessions::new(broker.max_incremental_fetch_session_cache_slots.max(0) as usize),
             producer_ids: ProducerIds::default(),
             telemetry: client_telemetry(&broker, &clock, &metrics),
@@ -181,7 +188,7 @@ impl Broker {
         server.serve(false, &dispatch, &setup.data);
         health.set_ready();
         tracing::info!("node {} serves after {} ms", node.broker_id, began.elapsed().as_millis());
-        Ok(Broker { server, node, lifecycle, housekeeping, cleaner, health, admin, stop_admin })
+        Ok(Broker { server, node, lifecycle, housekeeping, cleaner, health, locks, admin, stop_admin })
     }
 
     /// Waits until the node cannot go on.
@@ -195,6 +202,7 @@ impl Broker {
         let epoch = self.node.broker_epoch();
         let cluster = self.lifecycle.leave(&self.node).await;
         self.server.stop().await;
+        self.locks.stop().await;
         self.node.share_states.stop().await;
         self.node.transactions.stop().await;
         self.node.groups.stop().await;
@@ -300,18 +308,24 @@ fn open_storage(
     Ok((log_dirs, cluster))
 }
 
-fn share_states(
-    config: &BrokerConfig,
+/// Where share groups stand, and what they have in hand.
+fn share(
     image: &Arc<ArcSwap<MetadataImage>>,
+    configs: &Arc<ConfigStore>,
     clock: &Clock,
     runtime: &Handle,
-) -> ShareStates {
+) -> (Arc<ShareStates>, Arc<SharePartitions>) {
+    let config = configs.broker();
     let commit_timeout = Millis(i64::from(config.share_coordinator_write_timeout_ms));
-    let settings = share::Settings::from(config);
+    let settings = share::Settings::from(&*config);
     let states = ShareStates::new(settings, image.clone(), clock.clone(), runtime.clone(), commit_timeout);
     // Where a state will belong is known before the topic is there.
     states.set_partition_count(config.share_coordinator_state_topic_num_partitions);
-    states
+    let (states, sessions) =
+        (Arc::new(states), ShareSessions::new(config.group_share_max_share_sessions.max(0) as usize));
+    let (configs, clock) = (configs.clone(), clock.clone());
+    let partitions = SharePartitions::new(sessions, states.clone(), image.clone(), configs, clock, runtime.clone());
+    (states, partitions)
 }
 
 fn publisher(
@@ -330,6 +344,7 @@ fn publisher(
         transactions: node.transactions.clone(),
         telemetry: node.telemetry.clone(),
         share_states: node.share_states.clone(),
+        share_partitions: node.share_partitions.clone(),
         node: Arc::downgrade(node),
         image: node.image.clone(),
         clock: node.clock.clone(),

@@ -17,6 +17,7 @@ use super::transaction_log::{self, TransactionLog};
 use crate::config::{ConfigStore, TopicConfig};
 use crate::coordinator::group::Groups;
 use crate::coordinator::share::ShareStates;
+use crate::coordinator::share_partition::SharePartitions;
 use crate::coordinator::transaction::Transactions;
 use crate::handlers::Node;
 use crate::log::{LogDirs, LogError, MovedListener};
@@ -47,6 +48,7 @@ pub struct Publisher {
     pub transactions: Arc<Transactions>,
     pub telemetry: Arc<ClientTelemetry>,
     pub share_states: Arc<ShareStates>,
+    pub share_partitions: Arc<SharePartitions>,
     /// Who writes the markers of transactions.
     pub node: Weak<Node>,
     pub image: Arc<ArcSwap<MetadataImage>>,
@@ -153,6 +155,9 @@ impl Publisher {
     fn enforce_features(&self, image: &MetadataImage) {
         self.transactions.set_transaction_version(image.features.get(Feature::TRANSACTIONS).copied().unwrap_or(0));
         self.share_states.set_share_groups_enabled(image.share_groups_enabled());
+        if !image.share_groups_enabled() {
+            self.share_partitions.clear();
+        }
     }
 
     fn apply_configs(&self, delta: &MetadataDelta, image: &MetadataImage) {
@@ -205,7 +210,12 @@ impl Publisher {
             match self.log_dirs.has_failed(&name) {
                 // Kafka's error for it is that of the disk, whoever leads.
                 true => self.partitions.put_offline(topic.name.clone(), topic.id, index),
-                false => partition.lead(leadership),
+                false => {
+                    if partition.current_leader() != (leadership.leader, leadership.leader_epoch) {
+                        self.share_partitions.resign(topic.id, index);
+                    }
+                    partition.lead(leadership);
+                }
             }
             return;
         }
@@ -253,6 +263,7 @@ impl Publisher {
             topic.partitions.keys().for_each(|index| self.share_states.resign(*index));
             self.share_states.set_partition_count(self.config.broker().share_coordinator_state_topic_num_partitions);
         }
+        topic.partitions.keys().for_each(|index| self.share_partitions.resign(topic.id, *index));
         self.partitions.remove_topic(&topic.name, topic.id);
         for index in topic.partitions.keys() {
             let name = TopicPartition::new(topic.name.clone(), *index);

@@ -3,11 +3,10 @@
 use std::collections::BTreeMap;
 
 use super::key::Default::Is;
-use super::key::Status::{Obeyed, WithoutEffect};
+use super::key::Status::Obeyed;
 use super::key::Valid::*;
 use super::key::{ConfigKey, Type, UpdateMode};
-use super::table::reasons::SHARE;
-use super::value::{FromValue, InvalidValue, Value, Values};
+use super::value::{AutoOffsetReset, FromValue, InvalidValue, Value, Values};
 
 macro_rules! declare {
     ($($field:ident: $type:ty = $key:literal, $kind:ident, $default:expr, $valid:expr, $synonym:expr, $status:expr, $doc:literal;)*) => {
@@ -50,19 +49,19 @@ declare! {
         "Session timeout given to the members of the consumer group.";
     share_assignment_interval_ms: i32 = "share.assignment.interval.ms", Int, Is("1000"), AtLeast(0), Some("group.share.assignment.interval.ms"), Obeyed,
         "Least time between two computed assignments of the share group.";
-    share_auto_offset_reset: String = "share.auto.offset.reset", String, Is("latest"), AutoOffsetReset, None, WithoutEffect(SHARE),
+    share_auto_offset_reset: AutoOffsetReset = "share.auto.offset.reset", String, Is("latest"), AutoOffsetReset, None, Obeyed,
         "Where a share group begins: latest, earliest, or by_duration:<ISO 8601 duration>.";
-    share_delivery_count_limit: i32 = "share.delivery.count.limit", Int, Is("5"), AtLeast(2), Some("group.share.delivery.count.limit"), WithoutEffect(SHARE),
+    share_delivery_count_limit: i32 = "share.delivery.count.limit", Int, Is("5"), AtLeast(2), Some("group.share.delivery.count.limit"), Obeyed,
         "How often a record is delivered to the share group before it is given up.";
     share_heartbeat_interval_ms: i32 = "share.heartbeat.interval.ms", Int, Is("5000"), AtLeast(1), Some("group.share.heartbeat.interval.ms"), Obeyed,
         "Heartbeat interval given to the members of the share group.";
-    share_isolation_level: IsolationLevel = "share.isolation.level", String, Is("read_uncommitted"), OneOf(&["read_committed", "read_uncommitted"]), None, WithoutEffect(SHARE),
+    share_isolation_level: IsolationLevel = "share.isolation.level", String, Is("read_uncommitted"), OneOf(&["read_committed", "read_uncommitted"]), None, Obeyed,
         "Whether the share group reads uncommitted records.";
-    share_partition_max_record_locks: i32 = "share.partition.max.record.locks", Int, Is("2000"), AtLeast(100), Some("group.share.partition.max.record.locks"), WithoutEffect(SHARE),
+    share_partition_max_record_locks: i32 = "share.partition.max.record.locks", Int, Is("2000"), AtLeast(100), Some("group.share.partition.max.record.locks"), Obeyed,
         "Records of a partition that the share group may lock at once.";
-    share_record_lock_duration_ms: i32 = "share.record.lock.duration.ms", Int, Is("30000"), AtLeast(1000), Some("group.share.record.lock.duration.ms"), WithoutEffect(SHARE),
+    share_record_lock_duration_ms: i32 = "share.record.lock.duration.ms", Int, Is("30000"), AtLeast(1000), Some("group.share.record.lock.duration.ms"), Obeyed,
         "How long a consumer holds a record before it is delivered again.";
-    share_renew_acknowledge_enable: bool = "share.renew.acknowledge.enable", Boolean, Is("true"), Any, None, WithoutEffect(SHARE),
+    share_renew_acknowledge_enable: bool = "share.renew.acknowledge.enable", Boolean, Is("true"), Any, None, Obeyed,
         "Whether members may renew their record locks.";
     share_session_timeout_ms: i32 = "share.session.timeout.ms", Int, Is("45000"), AtLeast(1), Some("group.share.session.timeout.ms"), Obeyed,
         "Session timeout given to the members of the share group.";

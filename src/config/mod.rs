@@ -52,4 +52,4 @@ pub use reference::{Sample, reference_page};
 pub use rules::CONSUMER_ASSIGNORS;
 pub use store::ConfigStore;
 pub use topic::{CleanupPolicy, TOPIC_KEYS, TimestampType, TopicCompression, TopicConfig};
-pub use value::split_list;
+pub use value::{AutoOffsetReset, split_list};

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use super::key::{ConfigKey, Default, Type, Valid};
 use super::listeners::host_and_port;
+use crate::types::Millis;
 
 /// A parsed value.
 #[derive(Clone, PartialEq, Debug)]
@@ -164,7 +165,7 @@ impl ConfigKey {
             )),
             Valid::ThrottledReplicas => Ok(()),
             Valid::AutoOffsetReset => match value {
-                Value::Text(text) if auto_offset_reset(text) => Ok(()),
+                Value::Text(text) if AutoOffsetReset::parse(text).is_some() => Ok(()),
                 _ => invalid(&format!(
                     "Invalid value `{}` for configuration {}. The value must be either 'earliest', 'latest' or of the \
                      format 'by_duration:<PnDTnHnMn.nS>'.",
@@ -314,41 +315,63 @@ fn throttled_replicas(value: &Value) -> bool {
     entries.is_empty() || *entries == ["*"] || entries.iter().all(pair)
 }
 
-fn auto_offset_reset(text: &str) -> bool {
-    match text.to_ascii_lowercase().as_str() {
-        "latest" | "earliest" => true,
-        _ => text.get(..12).is_some_and(|head| head.eq_ignore_ascii_case("by_duration:")) && iso_duration(&text[12..]),
+/// Where a share group begins in a partition that it has not read.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum AutoOffsetReset {
+    Latest,
+    Earliest,
+    /// With the records of so long ago.
+    ByDuration(Millis),
+}
+
+impl AutoOffsetReset {
+    fn parse(text: &str) -> Option<AutoOffsetReset> {
+        match text.to_ascii_lowercase().as_str() {
+            "latest" => Some(AutoOffsetReset::Latest),
+            "earliest" => Some(AutoOffsetReset::Earliest),
+            _ => {
+                let (head, duration) = text.split_at_checked("by_duration:".len())?;
+                let duration = head.eq_ignore_ascii_case("by_duration:").then(|| iso_duration(duration))??;
+                Some(AutoOffsetReset::ByDuration(duration))
+            }
+        }
     }
 }
 
-/// Whether the text is an ISO 8601 duration of days and smaller that is not negative, as Java's `Duration` reads it.
-fn iso_duration(text: &str) -> bool {
+impl FromValue for AutoOffsetReset {
+    fn from_value(value: &Value) -> Option<AutoOffsetReset> {
+        AutoOffsetReset::parse(&String::from_value(value)?)
+    }
+}
+
+/// An ISO 8601 duration of days and smaller that is not negative, as Java's `Duration` reads it.
+fn iso_duration(text: &str) -> Option<Millis> {
     let upper = text.to_ascii_uppercase();
-    let Some(body) = upper.strip_prefix('P') else { return false };
+    let body = upper.strip_prefix('P')?;
     let (days, time) = match body.split_once('T') {
         Some((days, time)) => (days, Some(time)),
         None => (body, None),
     };
-    let days = match days {
-        "" => Some(false),
-        _ => days.strip_suffix('D').and_then(|number| number.parse::<u64>().ok()).map(|_| true),
+    if time == Some("") || (days.is_empty() && time.is_none()) {
+        return None;
+    }
+    let units = |number: &str, millis: i64| number.parse::<u32>().ok().map(|number| i64::from(number) * millis);
+    let mut millis = match days {
+        "" => 0,
+        _ => units(days.strip_suffix('D')?, 86_400_000)?,
     };
-    match (days, time) {
-        (None, _) | (_, Some("")) => false,
-        (Some(some), None) => some,
-        (Some(_), Some(mut time)) => {
-            for unit in ['H', 'M'] {
-                if let Some((number, rest)) = time.split_once(unit) {
-                    if number.parse::<u64>().is_err() {
-                        return false;
-                    }
-                    time = rest;
-                }
-            }
-            let seconds = time.strip_suffix('S').map(|number| number.parse::<f64>().is_ok_and(|number| number >= 0.0));
-            time.is_empty() || seconds == Some(true)
+    let mut time = time.unwrap_or_default();
+    for (unit, length) in [('H', 3_600_000), ('M', 60_000)] {
+        if let Some((number, rest)) = time.split_once(unit) {
+            millis += units(number, length)?;
+            time = rest;
         }
     }
+    if !time.is_empty() {
+        let seconds = time.strip_suffix('S')?.parse::<f64>().ok().filter(|seconds| (0.0..1e15).contains(seconds))?;
+        millis += (seconds * 1000.0) as i64;
+    }
+    Some(Millis(millis))
 }
 
 /// A double as Java's `Double.toString` writes it.
@@ -396,8 +419,10 @@ mod tests {
             ("by_duration:1h", false),
             ("none", false),
         ] {
-            assert_eq!(auto_offset_reset(text), valid, "{text}");
+            assert_eq!(AutoOffsetReset::parse(text).is_some(), valid, "{text}");
         }
+        let ago = |text| AutoOffsetReset::parse(text);
+        assert_eq!(ago("by_duration:P1DT1H1M1.5S"), Some(AutoOffsetReset::ByDuration(Millis(90_061_500))));
     }
 
     #[test]

@@ -1,8 +1,9 @@
-//! Coordinators of groups, of transactions and of the state of share groups.
+//! Coordinators of groups, of transactions and of the state of share groups, and the share partitions themselves.
 
 pub mod group;
 mod shards;
 pub mod share;
+pub mod share_partition;
 #[cfg(test)]
 mod testing;
 pub mod transaction;

@@ -41,6 +41,10 @@ impl Service for Dispatch {
         }
         reply
     }
+
+    fn ended(&self, connection: &ConnectionInfo) {
+        self.node.share_partitions.disconnected(connection.id);
+    }
 }
 
 enum Admitted {

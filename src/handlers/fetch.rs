@@ -1,7 +1,7 @@
 //! Fetch (1), versions 4 to 18: incremental sessions from 7, leader epochs from 9, topics by id from 13.
 
 mod read;
-mod response;
+pub(super) mod response;
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;

@@ -16,6 +16,7 @@ mod operations;
 mod producer_ids;
 #[cfg(test)]
 mod reference;
+mod share_acks;
 mod share_state;
 mod verification;
 
@@ -181,6 +182,8 @@ api_table! {
     PushTelemetry = 72, 0..=0, Broker, push_telemetry;
     ListConfigResources = 74, 0..=1, Broker, list_config_resources;
     DescribeTopicPartitions = 75, 0..=0, Broker, describe_topic_partitions;
+    ShareFetch = 78, 1..=2, Broker, share_fetch;
+    ShareAcknowledge = 79, 1..=2, Broker, share_acknowledge;
     AddRaftVoter = 80, 0..=1, Both, add_raft_voter;
     RemoveRaftVoter = 81, 0..=0, Both, remove_raft_voter;
     InitializeShareGroupState = 83, 0..=0, Broker, initialize_share_group_state;

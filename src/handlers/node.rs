@@ -10,6 +10,7 @@ use crate::config::ConfigStore;
 use crate::controller::ControllerHandle;
 use crate::coordinator::group::{Client, Groups};
 use crate::coordinator::share::ShareStates;
+use crate::coordinator::share_partition::SharePartitions;
 use crate::coordinator::transaction::Transactions;
 use crate::log::LogDirs;
 use crate::logging::LogLevels;
@@ -38,6 +39,7 @@ pub struct Node {
     pub transactions: Arc<Transactions>,
     /// Where share groups stand.
     pub share_states: Arc<ShareStates>,
+    pub share_partitions: Arc<SharePartitions>,
     pub fetch_sessions: FetchSessions,
     pub producer_ids: ProducerIds,
     pub telemetry: Arc<ClientTelemetry>,

@@ -101,6 +101,7 @@ impl<S: Service> Connection<S> {
             Err(end) => end,
         };
         self.report(&end, &frames);
+        self.service.ended(&self.info);
     }
 
     async fn serve(&self, stream: &mut TcpStream, frames: &mut FrameBuffer) -> Result<Infallible, End> {

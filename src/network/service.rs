@@ -15,6 +15,11 @@ pub trait Service: Send + Sync + 'static {
     /// The future lives inside the connection's task; a handler whose future is large boxes it, or every idle
     /// connection pays for its size.
     fn call(&self, connection: &Arc<ConnectionInfo>, frame: Bytes) -> impl Future<Output = Reply> + Send;
+
+    /// The connection has ended; nothing of it is called any more.
+    fn ended(&self, connection: &ConnectionInfo) {
+        let _ = connection;
+    }
 }
 
 /// What becomes of a request.

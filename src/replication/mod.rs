@@ -3,14 +3,12 @@
 pub mod fetch_session;
 mod partition;
 mod partitions;
-mod waiters;
 
 pub use partition::{
     CoordinatorAppendError, Isolation, Leadership, OffsetOfTime, OffsetQuery, Partition, ProduceError, ProduceRecords,
     Read, ReadRequest,
 };
 pub use partitions::Partitions;
-pub use waiters::Waiters;
 
 #[cfg(test)]
 mod tests;

@@ -10,12 +10,12 @@ use bytes::Bytes;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use super::waiters::Waiters;
 use crate::log::append::{self, AppendOrigin, AppendRules, TopicRules, ValidatedBatches};
 use crate::log::producer_state::{AppendContext, ProducerEntry, VerificationGuard};
 use crate::log::{Log, LogAppendInfo, LogError};
 use crate::protocol::compression::Decompressor;
 use crate::protocol::control::TxnMarker;
+use crate::state_machine::Waiters;
 use crate::types::{
     BrokerId, ErrorCode, FileRange, LeaderEpoch, Millis, Offset, PartitionEpoch, ProducerEpoch, ProducerId, TopicId,
     TopicPartition,

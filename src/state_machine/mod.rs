@@ -19,9 +19,11 @@ mod journal;
 mod runtime;
 #[cfg(test)]
 mod tests;
+mod waiters;
 
 pub use changes::Changes;
 pub use contract::{Now, Outcome, StateMachine, Ticket, TimerChange};
 pub use deadlines::Deadlines;
 pub use journal::{Journal, JournalError};
 pub use runtime::{Handle, Options, Reload, Runtime, Stop, SubmitError};
+pub use waiters::Waiters;

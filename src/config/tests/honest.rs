@@ -33,6 +33,12 @@ const FIELDS: &[(&str, &str)] = &[
     ("group.streams.max.standby.replicas", "streams_num_standby_replicas"),
     // There is only one.
     ("group.share.assignors", "simple"),
+    ("group.share.max.delivery.count.limit", "share_delivery_count_limit"),
+    ("group.share.max.partition.max.record.locks", "share_partition_max_record_locks"),
+    ("group.share.max.record.lock.duration.ms", "share_record_lock_duration_ms"),
+    ("group.share.min.delivery.count.limit", "share_delivery_count_limit"),
+    ("group.share.min.partition.max.record.locks", "share_partition_max_record_locks"),
+    ("group.share.min.record.lock.duration.ms", "share_record_lock_duration_ms"),
     // With these, the quorum is not a fixed one.
     ("controller.quorum.bootstrap.servers", "controller_quorum_voters"),
     ("controller.listener.names", "advertised_controller_listeners"),

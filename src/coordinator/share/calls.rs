@@ -76,7 +76,8 @@ impl ShareStates {
         state_epoch: i32,
         start_offset: Offset,
     ) -> Result<(), Refusal> {
-        self.change("initialize share group state", key, Ask::Initialize { state_epoch, start_offset }).await
+        let ask = Ask::Initialize { state_epoch, start_offset };
+        self.change("initialize share group state", key.clone(), ask).await.map(|()| self.tell_reset(&key))
     }
 
     /// Takes note of what became of records.
@@ -86,7 +87,13 @@ impl ShareStates {
 
     /// Forgets the state, if there is one.
     pub async fn delete(&self, key: SharePartitionKey) -> Result<(), Refusal> {
-        self.change("delete share group state", key, Ask::Delete).await
+        self.change("delete share group state", key.clone(), Ask::Delete).await.map(|()| self.tell_reset(&key))
+    }
+
+    fn tell_reset(&self, key: &SharePartitionKey) {
+        if let Some(listener) = self.on_reset.get() {
+            listener(key);
+        }
     }
 
     /// The state, which from now on only leaders of this epoch or later ones may write; with [`LeaderEpoch::NONE`] that

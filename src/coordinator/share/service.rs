@@ -1,7 +1,7 @@
 //! The coordinator as the rest of the broker sees it: all partitions of `__share_group_state` that this broker leads.
 
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, OnceLock};
 
 use arc_swap::ArcSwap;
 
@@ -14,9 +14,13 @@ use super::key::SharePartitionKey;
 use super::machine::{Settings, ShareMachine};
 use super::records::Record;
 
+/// Told of a share partition whose state begins anew or is forgotten.
+pub type ResetListener = Box<dyn Fn(&SharePartitionKey) + Send + Sync>;
+
 /// All states of share partitions that this broker coordinates.
 pub struct ShareStates {
     settings: Arc<Settings>,
+    pub(super) on_reset: OnceLock<ResetListener>,
     pub(super) image: Arc<ArcSwap<MetadataImage>>,
     pub(super) shards: Shards<ShareMachine>,
 }
@@ -31,7 +35,13 @@ impl ShareStates {
         runtime: tokio::runtime::Handle,
         commit_timeout: Millis,
     ) -> ShareStates {
-        ShareStates { settings: Arc::new(settings), image, shards: Shards::new(clock, runtime, commit_timeout) }
+        let shards = Shards::new(clock, runtime, commit_timeout);
+        ShareStates { settings: Arc::new(settings), on_reset: OnceLock::new(), image, shards }
+    }
+
+    /// Has `listener` be told of states that begin anew or are forgotten. Only the first listener is.
+    pub fn on_reset(&self, listener: ResetListener) {
+        let _ = self.on_reset.set(listener);
     }
 
     /// `__share_group_state` has this many partitions, or will have them.

@@ -3,7 +3,7 @@
 //! Everything but the records is written into buffers; between them stand file ranges, which the connection sends
 //! without copying. An empty answer carries empty records, never null: librdkafka takes null for a broken set.
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::{BufMut, BytesMut};
 
 use crate::network::ReplySegment;
 use crate::types::{BrokerId, ErrorCode, FileRange, LeaderEpoch, Offset, ProducerId, TopicId};
@@ -201,14 +201,7 @@ impl Writer {
 
     fn finish(mut self) -> Vec<ReplySegment> {
         self.segments.push(ReplySegment::Bytes(self.buffer.freeze()));
-        let total: usize = self.segments.iter().map(segment_len).sum();
-        let Some(ReplySegment::Bytes(first)) = self.segments.first_mut() else {
-            unreachable!("the frame begins with its length");
-        };
-        let mut head = BytesMut::from(std::mem::take(first));
-        head[..4].copy_from_slice(&((total - 4) as u32).to_be_bytes());
-        *first = head.freeze();
-        self.segments
+        seal(self.segments)
     }
 
     fn count(&mut self, count: usize) {
@@ -244,14 +237,20 @@ impl Writer {
     }
 }
 
-fn segment_len(segment: &ReplySegment) -> usize {
-    match segment {
-        ReplySegment::Bytes(bytes) => Bytes::len(bytes),
-        ReplySegment::File(range) => range.len,
-    }
+/// Writes the length of a frame into its first four bytes.
+pub fn seal(mut segments: Vec<ReplySegment>) -> Vec<ReplySegment> {
+    let total: usize = segments.iter().map(ReplySegment::len).sum();
+    let Some(ReplySegment::Bytes(first)) = segments.first_mut() else {
+        unreachable!("the frame begins with its length");
+    };
+    let mut head = BytesMut::from(std::mem::take(first));
+    head[..4].copy_from_slice(&((total - 4) as u32).to_be_bytes());
+    *first = head.freeze();
+    segments
 }
 
-fn uvarint(buffer: &mut BytesMut, mut value: u32) {
+/// Appends an unsigned varint.
+pub fn uvarint(buffer: &mut BytesMut, mut value: u32) {
     while value >= 0x80 {
         buffer.put_u8((value as u8 & 0x7f) | 0x80);
         value >>= 7;

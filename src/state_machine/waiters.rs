@@ -1,4 +1,5 @@
-//! Who waits for a partition to move: long polls for new records, produce requests for the high watermark.
+//! Who waits for a partition or a share partition to move: long polls for records, produce requests for the high
+//! watermark.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
