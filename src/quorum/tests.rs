@@ -131,13 +131,13 @@ async fn a_formatted_directory_begins_with_an_election_and_the_bootstrap_records
     let expected =
         r#"{"leaderId":1,"leaderEpoch":1,"votedId":-1,"votedDirectoryId":"AAAAAAAAAAAAAAAAAAAAAA","data_version":1}"#;
     assert_eq!(state, expected);
-    assert!(dir.path().join(METADATA_LOG).join("00000000000000000009-0000000001.checkpoint").exists());
+    assert!(dir.path().join(METADATA_LOG).join("00000000000000000010-0000000001.checkpoint").exists());
 
     let Opened { quorum, image } = Quorum::open(options(dir.path(), id)).unwrap();
     assert!(image.topics.named("t").is_some());
-    assert_eq!((quorum.epoch(), image.offset), (LeaderEpoch(2), Offset(9)), "a restart is an election");
+    assert_eq!((quorum.epoch(), image.offset), (LeaderEpoch(2), Offset(10)), "a restart is an election");
     quorum.close().unwrap();
-    assert_eq!(log_text(dir.path())[3], "2@9: control 2");
+    assert_eq!(log_text(dir.path())[3], "2@10: control 2");
 }
 
 #[tokio::test]
