@@ -6,9 +6,7 @@ use super::by_topic::ByTopic;
 use super::{Answer, Call, share_state};
 use crate::coordinator::share::SharePartitionKey;
 use crate::protocol::messages::initialize_share_group_state_response::{InitializeStateResult, PartitionResult};
-use crate::protocol::messages::{
-    InitializeShareGroupStateRequest, InitializeShareGroupStateResponse, ResponseKind,
-};
+use crate::protocol::messages::{InitializeShareGroupStateRequest, InitializeShareGroupStateResponse, ResponseKind};
 use crate::types::Offset;
 
 pub(super) async fn handle(call: &Call<'_>, request: InitializeShareGroupStateRequest) -> Answer {

@@ -17,6 +17,7 @@ mod producer_ids;
 #[cfg(test)]
 mod reference;
 mod share_acks;
+mod share_groups;
 mod share_state;
 mod verification;
 
@@ -182,6 +183,8 @@ api_table! {
     PushTelemetry = 72, 0..=0, Broker, push_telemetry;
     ListConfigResources = 74, 0..=1, Broker, list_config_resources;
     DescribeTopicPartitions = 75, 0..=0, Broker, describe_topic_partitions;
+    ShareGroupHeartbeat = 76, 1..=1, Broker, share_group_heartbeat;
+    ShareGroupDescribe = 77, 1..=1, Broker, share_group_describe;
     ShareFetch = 78, 1..=2, Broker, share_fetch;
     ShareAcknowledge = 79, 1..=2, Broker, share_acknowledge;
     AddRaftVoter = 80, 0..=1, Both, add_raft_voter;
@@ -193,6 +196,9 @@ api_table! {
     ReadShareGroupStateSummary = 87, 0..=1, Broker, read_share_group_state_summary;
     StreamsGroupHeartbeat = 88, 0..=0, Broker, streams_group_heartbeat, own;
     StreamsGroupDescribe = 89, 0..=0, Broker, streams_group_describe, own;
+    DescribeShareGroupOffsets = 90, 0..=1, Broker, describe_share_group_offsets;
+    AlterShareGroupOffsets = 91, 0..=0, Broker, alter_share_group_offsets;
+    DeleteShareGroupOffsets = 92, 0..=0, Broker, delete_share_group_offsets;
 }
 
 /// What a client is told that left no time: Kafka's controller drops such a request before it begins.

@@ -120,6 +120,11 @@ impl Call<'_> {
         self.node.image().streams_groups_enabled() && protocols.iter().any(|name| name == "streams")
     }
 
+    /// Whether share groups are on in the cluster.
+    pub fn share_groups_enabled(&self) -> bool {
+        self.node.image().share_groups_enabled()
+    }
+
     /// PRODUCER_FENCED as this client knows it: one below version `since` takes INVALID_PRODUCER_EPOCH for it. Other
     /// errors stay what they are.
     pub fn fenced_since(&self, since: i16, error: ErrorCode) -> ErrorCode {

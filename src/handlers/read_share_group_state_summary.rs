@@ -22,8 +22,7 @@ pub(super) async fn handle(call: &Call<'_>, request: ReadShareGroupStateSummaryR
             answers.set(&topic.topic_id, asked.partition, result(asked.partition, summary));
         }
     }
-    let results =
-        answers.into_topics(|id, partitions| ReadShareStateSummary { topic_id: id.into(), partitions });
+    let results = answers.into_topics(|id, partitions| ReadShareStateSummary { topic_id: id.into(), partitions });
     Answer::own(call, &ReadShareGroupStateSummaryResponse { results })
 }
 

@@ -293,4 +293,35 @@ message! {
         start_offset: i64;
         delivery_complete_count: i32 [since 1, ignorable] = -1;
     }
+
+    /// `DescribeShareGroupOffsetsResponse`, up to its newest version.
+    pub struct DescribeShareGroupOffsetsResponse(0..=1, flexible 0) {
+        throttle_time_ms: i32;
+        groups: Vec<ShareGroupOffsets>;
+    }
+
+    /// Part of [`DescribeShareGroupOffsetsResponse`].
+    pub struct ShareGroupOffsets {
+        group_id: String;
+        topics: Vec<ShareGroupTopicOffsets>;
+        error_code: i16;
+        error_message: Option<String>;
+    }
+
+    /// Part of [`DescribeShareGroupOffsetsResponse`].
+    pub struct ShareGroupTopicOffsets {
+        topic_name: String;
+        topic_id: Uuid;
+        partitions: Vec<ShareGroupPartitionOffset>;
+    }
+
+    /// Part of [`DescribeShareGroupOffsetsResponse`].
+    pub struct ShareGroupPartitionOffset {
+        partition_index: i32;
+        start_offset: i64;
+        leader_epoch: i32;
+        lag: i64 [since 1, ignorable] = -1;
+        error_code: i16;
+        error_message: Option<String>;
+    }
 }

@@ -32,6 +32,7 @@ fn declared_messages_agree_with_the_table() {
     check::<ShareAcknowledgeResponse>(79, Direction::Response);
     check::<WriteShareGroupStateRequest>(85, Direction::Request);
     check::<ReadShareGroupStateSummaryResponse>(87, Direction::Response);
+    check::<DescribeShareGroupOffsetsResponse>(90, Direction::Response);
     check::<AddRaftVoterRequest>(80, Direction::Request);
 }
 
