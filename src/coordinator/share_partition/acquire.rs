@@ -155,9 +155,8 @@ impl SharePartition {
     /// Where acquiring begins: at the batch that holds the first record read, but not before the start.
     fn base_of(&self, first: Offset) -> Offset {
         match self.floor(first) {
-            None => first.max(self.start),
             Some((holder, batch)) if batch.last >= first => holder,
-            Some(_) => first,
+            Some(_) | None => first.max(self.start),
         }
     }
 

@@ -12,6 +12,8 @@ mod in_flight;
 mod partition;
 mod service;
 mod session;
+#[cfg(test)]
+mod tests;
 
 pub use acknowledge::{AckError, AckType, Acknowledgement};
 pub use acquire::{AcquireMode, AcquiredRecords, FetchedBatch, FetchedRecords, Wanted};

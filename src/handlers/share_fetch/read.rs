@@ -152,7 +152,7 @@ impl SharePlan {
     async fn read_until(&self, call: &Call<'_>, targets: &[Target], deadline: Instant) -> Vec<SharedRecords> {
         let subscription = Subscription::to(targets);
         loop {
-            let is_last = Instant::now() >= deadline || !call.may_wait();
+            let is_last = self.min_bytes <= 0 || Instant::now() >= deadline || !call.may_wait();
             match self.attempt(call, targets, is_last) {
                 Attempt::Enough(told) => return told,
                 Attempt::Again => tokio::task::consume_budget().await,
@@ -179,17 +179,19 @@ impl SharePlan {
         if !is_last && !self.is_enough(&reads) {
             return Attempt::Wait;
         }
-        let (mut told, mut moved, mut left) = (Vec::new(), false, i64::from(self.wanted.max_records));
+        let (mut told, mut is_news, mut moved) = (Vec::new(), false, false);
+        let mut left = i64::from(self.wanted.max_records);
         for read in &reads {
             let (records, has_moved) = self.deliver(call, read, left);
+            left -= records.acquired.iter().map(|acquired| acquired.span()).sum::<i64>();
+            is_news |= records.records.is_some() || !records.error.0.is_none();
             moved |= has_moved;
-            left -= records.as_ref().map_or(0, |told| told.acquired.iter().map(|acquired| acquired.span()).sum::<i64>());
-            told.extend(records);
+            told.push(records);
         }
-        match told.is_empty() {
-            true if moved && !is_last => Attempt::Again,
-            true if !is_last => Attempt::Wait,
-            _ => Attempt::Enough(told),
+        match (is_news || is_last, moved) {
+            (true, _) => Attempt::Enough(told),
+            (false, true) => Attempt::Again,
+            (false, false) => Attempt::Wait,
         }
     }
 
@@ -222,12 +224,12 @@ impl SharePlan {
     }
 
     /// Delivers what was read, `left` records at most. Answers what there is to tell, and whether anything moved.
-    fn deliver(&self, call: &Call<'_>, read: &TargetRead<'_>, left: i64) -> (Option<SharedRecords>, bool) {
+    fn deliver(&self, call: &Call<'_>, read: &TargetRead<'_>, left: i64) -> (SharedRecords, bool) {
         let partitions = &call.node.share_partitions;
         let TargetRead { target, offset, read } = read;
+        let nothing = || SharedRecords::nothing(target.partition);
         let refuse = |code: ErrorCode| {
-            let failed = SharedRecords::failed(target.partition, code, Some(code.message().to_owned()));
-            (Some(failed), false)
+            (SharedRecords::failed(target.partition, code, Some(code.message().to_owned())), false)
         };
         let read = match read {
             Ok(read) => read,
@@ -237,11 +239,11 @@ impl SharePlan {
                     partition.log_start_moved(log_start);
                     partition.next_fetch_offset() != *offset
                 });
-                return (None, moved.unwrap_or(false));
+                return (nothing(), moved.unwrap_or(false));
             }
             Err(code) => return refuse(*code),
         };
-        let Some(range) = &read.records else { return (None, false) };
+        let Some(range) = &read.records else { return (nothing(), false) };
         let is_committed = self.isolation == Isolation::ReadCommitted;
         let end = partitions.with(&target.shared, |partition| partition.end_offset()).unwrap_or(*offset);
         // Of what lies further away nothing can be delivered.
@@ -264,11 +266,9 @@ impl SharePlan {
             let acquired = partition.acquire(&wanted, &fetched, &self.limits, now);
             (acquired, partition.next_fetch_offset() != *offset)
         });
-        let Some((acquired, moved)) = delivered else { return (None, false) };
-        let Some(records) = found.slice(range, &acquired) else { return (None, moved) };
-        let told =
-            SharedRecords { records: Some(records), acquired, ..SharedRecords::nothing(target.partition) };
-        (Some(told), true)
+        let Some((acquired, moved)) = delivered else { return (nothing(), false) };
+        let Some(records) = found.slice(range, &acquired) else { return (nothing(), moved) };
+        (SharedRecords { records: Some(records), acquired, ..nothing() }, true)
     }
 }
 

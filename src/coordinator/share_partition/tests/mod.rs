@@ -1,0 +1,6 @@
+//! Tests of share partitions.
+
+mod bench;
+mod deliveries;
+mod model;
+mod sessions;
