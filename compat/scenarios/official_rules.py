@@ -41,6 +41,10 @@ NAMED = {
         r"\t(\w+?)?Share[A-Z]\w+\(", None,
         "share groups are not served",
     ),
+    "telemetry": Rule(
+        r"\t(GetTelemetrySubscriptions|PushTelemetry)\(", None,
+        "Kafka announces them only to a reporter class that takes clients' metrics",
+    ),
     "features": Rule(
         r"^Feature: share\.version", None,
         "share groups are not served",
