@@ -39,7 +39,7 @@ fn init(client: &mut Client, id: &str, keep_prepared: bool) -> Option<(ErrorCode
 }
 
 fn highest_version(client: &mut Client) -> i16 {
-    let apis = client.call(3, &ApiVersionsRequest::default()).api_keys;
+    let apis = client.call(0, &ApiVersionsRequest::default()).api_keys;
     apis.iter().find(|api| api.api_key == INIT_PRODUCER_ID).expect("it is served").max_version
 }
 
