@@ -144,7 +144,7 @@ def move(broker, plan: Plan, client: str, protocol: str) -> str:
         for worker in workers:
             end(worker.process)
     expect(kills >= plan.kills, f"all was moved after {kills} kills of the broker")
-    expect(all(worker.told("abort") for worker in workers), "no transaction was aborted on purpose")
+    expect(any(worker.told("abort") for worker in workers), "no transaction was aborted on purpose")
     return f"{kills} broker kills, {told(workers)}"
 
 
