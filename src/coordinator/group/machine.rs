@@ -235,10 +235,8 @@ impl GroupMachine {
                 self.open.add(producer.id, (group.clone(), topic.clone(), *partition), committed.clone());
             }
             Record::EndTxn(marker) => {
-                for (place, committed) in self.open.end(marker.producer_id) {
-                    if marker.commit {
-                        self.keep_offset(place, committed);
-                    }
+                for (place, committed) in self.open.end(marker.producer_id, marker.commit) {
+                    self.keep_offset(place, committed);
                 }
             }
             Record::Group { group, snapshot: Some(snapshot) } => {

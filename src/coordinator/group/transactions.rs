@@ -53,13 +53,14 @@ impl OpenTransactions {
         self.pending.entry(producer).or_default().insert(place, pending);
     }
 
-    /// A producer's transaction has ended. Answers what it has pending, without what was superseded meanwhile.
-    pub fn end(&mut self, producer: ProducerId) -> Vec<(Place, CommittedOffset)> {
+    /// A producer's transaction has ended. Answers what is committed with it: what it has pending, without what was
+    /// superseded meanwhile. An abort supersedes nothing.
+    pub fn end(&mut self, producer: ProducerId, commit: bool) -> Vec<(Place, CommittedOffset)> {
         let pending = self.pending.remove(&producer).unwrap_or_default();
         let mut ended = Vec::with_capacity(pending.len());
         for (place, pending) in pending {
             self.release(&place, producer);
-            if !pending.is_superseded {
+            if commit && !pending.is_superseded {
                 self.supersede(&place, pending.order);
                 ended.push((place, pending.committed));
             }

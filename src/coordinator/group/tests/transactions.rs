@@ -43,6 +43,10 @@ fn the_offset_that_was_committed_last_wins() {
         "- pend NONE · - pend NONE · commit ended · commit ended · offsets t-0=6",
     );
     check(
+        "pend - t-0=5 · pend - p=8 t-0=6 · end abort p=8 · end commit · fetch t-0",
+        "- pend NONE · - pend NONE · abort ended · commit ended · offsets t-0=5",
+    );
+    check(
         "pend - t-0=5 · pend - t-0=4 · end commit · fetch t-0",
         "- pend NONE · - pend NONE · commit ended · offsets t-0=4",
     );
