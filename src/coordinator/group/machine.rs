@@ -444,7 +444,11 @@ impl StateMachine for GroupMachine {
         let mut turn = self.turn(now);
         match live.undo.take() {
             Some(undo) => self.undo(live, &mut turn, undo, failed, why),
-            None => turn.outcome.timers = failed.timers.clone(),
+            // Whoever was to go is still there: its timers run on. Timers of what is not there are without effect.
+            None => {
+                let is_set = |change: &&TimerChange<Timer>| matches!(change, TimerChange::Set(..));
+                turn.outcome.timers = failed.timers.iter().filter(is_set).cloned().collect();
+            }
         }
         turn.outcome
     }

@@ -521,3 +521,12 @@ fn a_member_that_lost_an_answer_commits_what_it_has_owned_since() {
         &format!("{told} · a commit STALE_MEMBER_EPOCH · a commit UNSUPPORTED_VERSION"),
     );
 }
+
+#[test]
+fn a_leave_that_could_not_be_written_leaves_the_session_running() {
+    let mut bench = Bench::new(Settings::default());
+    ["topics t=1", "hb a", "fail replicas", "quit a"].into_iter().for_each(|step| bench.step(step));
+    assert_eq!(bench.machine.consumers["g"].members.len(), 1, "{:?}", bench.told);
+    bench.wait(45_001);
+    assert!(bench.machine.consumers["g"].members.is_empty(), "{:?}", bench.told);
+}
