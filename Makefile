@@ -1,6 +1,6 @@
 # `make test` needs nothing but the Rust toolchain; `make compat` and `make bench` set up the outside clients they use.
 
-.PHONY: build lint test compat compat-quick diff docker-test bench fuzz fmt clean
+.PHONY: build lint test simulate compat compat-quick diff docker-test bench fuzz fmt clean
 
 build:
 	cargo build --release
@@ -12,6 +12,11 @@ lint:
 
 test:
 	cargo test
+
+# Groups and transactions under faults, from seeds: how far they get, and by which invariant each planted bug is caught.
+# OTTLA_SIM_SEEDS says how many; OTTLA_SIM_SEED=17 runs one, with its trace.
+simulate:
+	OTTLA_SIM_SEEDS=$${OTTLA_SIM_SEEDS:-2000} cargo test --lib broker::simulation -- --nocapture --test-threads=1
 
 # Real clients and Kafka's own tools against the release build.
 compat: build

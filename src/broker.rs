@@ -10,6 +10,8 @@ mod publisher;
 mod report;
 mod share_locks;
 mod share_log;
+#[cfg(test)]
+mod simulation;
 mod storage;
 mod transaction_log;
 

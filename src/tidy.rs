@@ -41,8 +41,14 @@ const LAYERS: [(&str, u8); 23] = [
 const TABLES: [&str; 1] = ["src/config/table"];
 
 /// Files that decide and never act: time, chance, files and tasks reach them as arguments or not at all.
-const DECIDING: [&str; 5] =
-    ["src/log/append", "src/log/producer_state", "src/replication/leader", "src/coordinator/", "src/controller/"];
+const DECIDING: [&str; 6] = [
+    "src/log/append",
+    "src/log/producer_state",
+    "src/replication/leader",
+    "src/coordinator/",
+    "src/controller/",
+    "src/broker/simulation/",
+];
 
 /// What would make a decision depend on more than its arguments.
 const WORLD: [&str; 10] = [
@@ -59,7 +65,7 @@ const WORLD: [&str; 10] = [
 ];
 
 /// Among those, what also walks its state: in the order of keys, never in the order of hashes.
-const ORDERED: [&str; 3] = ["src/replication/leader", "src/coordinator/", "src/controller/"];
+const ORDERED: [&str; 4] = ["src/replication/leader", "src/coordinator/", "src/controller/", "src/broker/simulation/"];
 
 struct Source {
     /// Relative to the package.

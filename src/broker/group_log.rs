@@ -2,15 +2,18 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
+
 use super::coordinator_log::{self, LoadError};
 use crate::coordinator::Election;
 use crate::coordinator::group::{GroupMachine, Groups, Record, TxnProducer};
+use crate::log::producer_state::VerificationGuard;
 use crate::protocol::batch::{BatchBuilder, BatchRef, NO_SEQUENCE};
 use crate::protocol::compression::{Compression, Decompressor};
 use crate::protocol::control::{EndTxnMarker, TxnMarker};
 use crate::replication::Partition;
 use crate::state_machine::{Journal, JournalError, Reload};
-use crate::types::{Clock, Offset};
+use crate::types::{Clock, Millis, Offset};
 
 /// One partition of `__consumer_offsets`, as a journal.
 pub struct GroupLog {
@@ -27,11 +30,12 @@ impl GroupLog {
 
     /// Reads what is committed into `machine`.
     pub fn load(&self, machine: &mut GroupMachine) -> Result<(), LoadError> {
-        coordinator_log::read_batches(&self.partition, |batch| load_batch(batch, machine))
+        coordinator_log::read_batches(&self.partition, |batch| read_batch(batch, |record| machine.load(record)))
     }
 }
 
-fn load_batch(batch: &BatchRef<'_>, machine: &mut GroupMachine) -> Result<(), LoadError> {
+/// Has `take` look at every record of a batch; a marker is one.
+pub(super) fn read_batch(batch: &BatchRef<'_>, mut take: impl FnMut(&Record)) -> Result<(), LoadError> {
     let header = &batch.header;
     let (id, epoch) = (header.producer_id, header.producer_epoch);
     if header.is_control() {
@@ -40,19 +44,38 @@ fn load_batch(batch: &BatchRef<'_>, machine: &mut GroupMachine) -> Result<(), Lo
         if let Some(EndTxnMarker { commit, coordinator_epoch, .. }) = marker {
             let marker =
                 TxnMarker { producer_id: id, producer_epoch: epoch, commit, coordinator_epoch, transaction_version: 0 };
-            machine.load(&Record::EndTxn(marker));
+            take(&Record::EndTxn(marker));
         }
         return Ok(());
     }
     let producer = header.is_transactional().then_some(TxnProducer { id, epoch, guard: None });
     coordinator_log::read_records(batch, |key, value| {
         let record = Record::decode(key, value)?;
-        machine.load(&match producer {
+        take(&match producer {
             Some(producer) => record.in_transaction(producer),
             None => record,
         });
         Ok(())
     })
+}
+
+/// The batch of these records, none of which is a marker, and what shows its transaction to be verified.
+pub(super) fn batch_of(
+    records: &[Record],
+    compression: Compression,
+    now: Millis,
+) -> Result<(Bytes, Option<VerificationGuard>), JournalError> {
+    let mut builder = BatchBuilder::new(Offset::ZERO).compression(compression, None);
+    let mut guard = None;
+    if let Some(Record::TxnOffset { producer, .. }) = records.first() {
+        builder = builder.producer(producer.id, producer.epoch, NO_SEQUENCE).transactional();
+        guard = producer.guard;
+    }
+    for record in records {
+        let (key, value) = record.encode().map_err(|error| JournalError::Storage(error.to_string()))?;
+        builder.append(now, Some(&key), value.as_deref(), &[]);
+    }
+    Ok((builder.build(), guard))
 }
 
 impl Journal for GroupLog {
@@ -63,17 +86,8 @@ impl Journal for GroupLog {
         if let [Record::EndTxn(marker)] = records {
             return self.partition.append_marker(marker, now).map_err(coordinator_log::not_appended);
         }
-        let mut builder = BatchBuilder::new(Offset::ZERO).compression(self.compression, None);
-        let mut guard = None;
-        if let Some(Record::TxnOffset { producer, .. }) = records.first() {
-            builder = builder.producer(producer.id, producer.epoch, NO_SEQUENCE).transactional();
-            guard = producer.guard;
-        }
-        for record in records {
-            let (key, value) = record.encode().map_err(|error| JournalError::Storage(error.to_string()))?;
-            builder.append(now, Some(&key), value.as_deref(), &[]);
-        }
-        let appended = self.partition.append_as_coordinator(builder.build(), now, guard, 0);
+        let (batch, guard) = batch_of(records, self.compression, now)?;
+        let appended = self.partition.append_as_coordinator(batch, now, guard, 0);
         appended.map_err(coordinator_log::not_appended)
     }
 

@@ -2,15 +2,17 @@
 
 use std::sync::{Arc, Weak};
 
+use bytes::Bytes;
+
 use super::coordinator_log::{self, LoadError};
 use super::markers;
 use crate::coordinator::Election;
 use crate::coordinator::transaction::{Record, TransactionMachine, Transactions};
 use crate::handlers::Node;
-use crate::protocol::batch::BatchBuilder;
+use crate::protocol::batch::{BatchBuilder, BatchRef};
 use crate::replication::Partition;
 use crate::state_machine::{Journal, JournalError, Reload};
-use crate::types::{Clock, Offset};
+use crate::types::{Clock, Millis, Offset};
 
 /// One partition of `__transaction_state`, as a journal.
 pub struct TransactionLog {
@@ -28,20 +30,33 @@ impl TransactionLog {
     /// What is committed, as a machine.
     fn load(&self) -> Result<TransactionMachine, LoadError> {
         let mut machine = self.transactions.machine();
-        coordinator_log::read_batches(&self.partition, |batch| {
-            if batch.header.is_control() {
-                return Ok(());
-            }
-            coordinator_log::read_records(batch, |key, value| {
-                match Record::decode(key, value)? {
-                    Some(record) => machine.load(&record),
-                    None => tracing::warn!("{} holds a record of a newer version", self.partition.topic_partition),
-                }
-                Ok(())
-            })
-        })?;
+        coordinator_log::read_batches(&self.partition, |batch| read_batch(batch, |record| machine.load(record)))?;
         Ok(machine)
     }
+}
+
+/// Has `take` look at every record of a batch.
+pub(super) fn read_batch(batch: &BatchRef<'_>, mut take: impl FnMut(&Record)) -> Result<(), LoadError> {
+    if batch.header.is_control() {
+        return Ok(());
+    }
+    coordinator_log::read_records(batch, |key, value| {
+        match Record::decode(key, value)? {
+            Some(record) => take(&record),
+            None => tracing::warn!("__transaction_state holds a record of a newer version"),
+        }
+        Ok(())
+    })
+}
+
+/// The batch of these records while `transaction.version` is finalised at `level`.
+pub(super) fn batch_of(records: &[Record], level: i16, now: Millis) -> Result<Bytes, JournalError> {
+    let mut builder = BatchBuilder::new(Offset::ZERO);
+    for record in records {
+        let (key, value) = record.encode(level).map_err(|error| JournalError::Storage(error.to_string()))?;
+        builder.append(now, Some(&key), value.as_deref(), &[]);
+    }
+    Ok(builder.build())
 }
 
 impl Journal for TransactionLog {
@@ -49,12 +64,7 @@ impl Journal for TransactionLog {
 
     fn append(&self, records: &[Record]) -> Result<Offset, JournalError> {
         let (now, level) = (self.clock.wall(), self.transactions.transaction_version());
-        let mut builder = BatchBuilder::new(Offset::ZERO);
-        for record in records {
-            let (key, value) = record.encode(level).map_err(|error| JournalError::Storage(error.to_string()))?;
-            builder.append(now, Some(&key), value.as_deref(), &[]);
-        }
-        let appended = self.partition.append_as_coordinator(builder.build(), now, None, 0);
+        let appended = self.partition.append_as_coordinator(batch_of(records, level, now)?, now, None, 0);
         appended.map_err(coordinator_log::not_appended)
     }
 

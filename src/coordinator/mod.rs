@@ -5,7 +5,7 @@ mod shards;
 pub mod share;
 pub mod share_partition;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 pub mod transaction;
 
 pub use shards::{Election, ShardCounts, Shards, error_of, partition_of};

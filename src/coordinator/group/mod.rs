@@ -41,9 +41,17 @@ mod tests;
 mod transactions;
 mod undo;
 
+#[cfg(test)]
+pub(crate) use consumer::{Change, ConsumerBeat};
+#[cfg(test)]
+pub(crate) use join::JoinCommand;
+#[cfg(test)]
+pub(crate) use machine::{Command, Live, Reply, Timer};
 pub use machine::{GroupMachine, Settings};
 pub use records::{CommittedOffset, GroupSnapshot, MemberSnapshot, Record, TxnProducer};
 pub use service::{Client, Groups};
+#[cfg(test)]
+pub(crate) use share::{ShareBeat, ShareChange, ShareCommand, ShareReply};
 pub use share::{StateInit, StateOf};
 pub use state::State;
 pub use streams::{STREAMS_MISSING_INTERNAL_TOPICS, StreamsAnswer};

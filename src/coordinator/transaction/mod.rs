@@ -28,6 +28,8 @@ mod tests;
 mod txn;
 
 pub use calls::{Ended, Init, TwoPhases, TxnAdd};
+#[cfg(test)]
+pub(crate) use machine::{Command, Live, Reply, Timer};
 pub use machine::{Settings, TransactionMachine, Work};
 pub use records::Record;
 pub use service::{Transactions, Worker};
