@@ -37,6 +37,7 @@ SCENARIOS = {
     "transactions": ["java", "confluent"],
     "telemetry": ["java", "confluent"],
     "streams": ["java"],
+    "share": ["java", "jvm"],
     "official-tools": ["java"],
     "native-tools": ["java", "jvm"],
     "connect": [],

@@ -36,6 +36,7 @@ PROPERTIES = {
     "group.consumer.max.size": "4",
     "group.consumer.assignment.interval.ms": "0",
     "group.streams.max.size": "4",
+    "group.share.max.size": "4",
     "log.cleaner.backoff.ms": "600000",
     # Also what Kafka has not declared stable.
     "unstable.api.versions.enable": "true",

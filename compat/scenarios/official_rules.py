@@ -37,17 +37,9 @@ NAMED = {
     ),
     "own-keys": Rule(r"^  ottla\.", None, "keys that only this broker has"),
     "loggers": Rule(r" sensitive=false synonyms={}$", None, "loggers are named for what the program consists of"),
-    "apis": Rule(
-        r"\t(\w+?)?Share[A-Z]\w+\(", None,
-        "share groups are not served",
-    ),
     "telemetry": Rule(
         r"\t(GetTelemetrySubscriptions|PushTelemetry)\(", None,
         "Kafka announces them only to a reporter class that takes clients' metrics",
-    ),
-    "features": Rule(
-        r"^Feature: share\.version", None,
-        "share groups are not served",
     ),
     "unordered": Rule("", "", "the tool prints the lines in the order of a hash"),
 }

@@ -9,6 +9,7 @@ mod groups;
 mod idempotence;
 mod memory;
 mod records;
+mod share_groups;
 mod stopping;
 mod topics;
 mod transactions;

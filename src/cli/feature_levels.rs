@@ -21,7 +21,7 @@ const LEVELS: [FeatureLevel; 7] = [
     level(Feature::TRANSACTIONS, 2, 24, None),
     level(Feature::GROUP, 1, 22, None),
     level(Feature::ELIGIBLE_LEADER_REPLICAS, 1, 26, Some(23)),
-    level("share.version", 1, 28, None),
+    level(Feature::SHARE, 1, 28, None),
     level("streams.version", 1, 29, None),
 ];
 

@@ -3,7 +3,7 @@
 use super::broker::Texts;
 use super::key::Default::{Is, Null};
 use super::key::{ConfigKey, Default, Status, Type, UpdateMode, Valid};
-use super::table::reasons::{SHARE, TIERED};
+use super::table::reasons::TIERED;
 use super::value::{InvalidValue, Value};
 
 const NO_AUTHORIZER: &str = "there is no authorizer";
@@ -34,7 +34,7 @@ pub(super) const INTERNAL_KEYS: &[ConfigKey] = &[
         "group.share.persister.class.name",
         Type::String,
         Is("org.apache.kafka.server.share.persister.DefaultStatePersister"),
-        SHARE,
+        "Java classes cannot be loaded, and the share coordinator keeps what there is to keep",
     ),
     row("internal.metadata.delete.delay.millis", Type::Long, Is("60000"), METADATA_LOG),
     row("internal.metadata.log.segment.bytes", Type::Int, Null, METADATA_LOG),

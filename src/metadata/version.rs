@@ -173,7 +173,7 @@ impl Feature {
             max: MetadataVersion::LATEST.0,
             readable: MetadataVersion::LATEST.0,
         },
-        Feature { name: Feature::SHARE, min: 0, max: 0, readable: 1 },
+        Feature { name: Feature::SHARE, min: 0, max: 1, readable: 1 },
         Feature { name: Feature::STREAMS, min: 0, max: 1, readable: 1 },
         Feature { name: Feature::TRANSACTIONS, min: 0, max: 2, readable: 2 },
     ];

@@ -17,9 +17,10 @@ use super::{METADATA_LOG, QuorumError, Voter, VoterSet, write_bootstrap};
 const META_PROPERTIES: &str = "meta.properties";
 
 /// What a new cluster begins with: a feature, its level, and the first level of `metadata.version` that has it so.
-const BEGINS: [(&str, i16, i16); 4] = [
+const BEGINS: [(&str, i16, i16); 5] = [
     (Feature::ELIGIBLE_LEADER_REPLICAS, 1, 26),
     (Feature::GROUP, 1, 22),
+    (Feature::SHARE, 1, 28),
     (Feature::STREAMS, 1, 29),
     (Feature::TRANSACTIONS, 2, 24),
 ];

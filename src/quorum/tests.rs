@@ -110,34 +110,36 @@ async fn a_formatted_directory_begins_with_an_election_and_the_bootstrap_records
             ("eligible.leader.replicas.version", 1),
             ("group.version", 1),
             ("metadata.version", 30),
+            ("share.version", 1),
             ("streams.version", 1),
             ("transaction.version", 2)
         ]
     );
     assert_eq!(image.config(&ConfigResource::default_broker())["min.insync.replicas"], "1");
-    assert_eq!(append(&quorum, &[topic("t")]).await, Offset(9));
+    assert_eq!(append(&quorum, &[topic("t")]).await, Offset(10));
     assert!(quorum.image().topics.named("t").is_some());
-    assert_eq!(quorum.info().high_watermark, Offset(10));
+    assert_eq!(quorum.info().high_watermark, Offset(11));
     quorum.close().unwrap();
     assert_eq!(
         log_text(dir.path()),
         [
             "1@0: control 2 control 5 control 6",
-            "1@3: FeatureLevelRecord FeatureLevelRecord FeatureLevelRecord FeatureLevelRecord FeatureLevelRecord ConfigRecord",
-            "1@9: TopicRecord"
+            "1@3: FeatureLevelRecord FeatureLevelRecord FeatureLevelRecord FeatureLevelRecord FeatureLevelRecord \
+             FeatureLevelRecord ConfigRecord",
+            "1@10: TopicRecord"
         ]
     );
     let state = fs::read_to_string(dir.path().join(METADATA_LOG).join("quorum-state")).unwrap();
     let expected =
         r#"{"leaderId":1,"leaderEpoch":1,"votedId":-1,"votedDirectoryId":"AAAAAAAAAAAAAAAAAAAAAA","data_version":1}"#;
     assert_eq!(state, expected);
-    assert!(dir.path().join(METADATA_LOG).join("00000000000000000010-0000000001.checkpoint").exists());
+    assert!(dir.path().join(METADATA_LOG).join("00000000000000000011-0000000001.checkpoint").exists());
 
     let Opened { quorum, image } = Quorum::open(options(dir.path(), id)).unwrap();
     assert!(image.topics.named("t").is_some());
-    assert_eq!((quorum.epoch(), image.offset), (LeaderEpoch(2), Offset(10)), "a restart is an election");
+    assert_eq!((quorum.epoch(), image.offset), (LeaderEpoch(2), Offset(11)), "a restart is an election");
     quorum.close().unwrap();
-    assert_eq!(log_text(dir.path())[3], "2@10: control 2");
+    assert_eq!(log_text(dir.path())[3], "2@11: control 2");
 }
 
 #[tokio::test]
@@ -230,7 +232,7 @@ async fn listeners_see_a_change_before_it_is_called_committed() {
     }));
     assert!(before.topics.is_empty());
     append(&quorum, &[topic("a"), topic("bb")]).await;
-    assert_eq!(*seen.lock().unwrap(), [(vec!["a".to_owned(), "bb".to_owned()], Offset(9))]);
+    assert_eq!(*seen.lock().unwrap(), [(vec!["a".to_owned(), "bb".to_owned()], Offset(11))]);
 }
 
 #[tokio::test]
@@ -263,7 +265,7 @@ async fn enough_bytes_make_a_snapshot_and_old_ones_go() {
     }
     quorum.close().unwrap();
     let snapshots = snapshot::list(&dir.path().join(METADATA_LOG)).unwrap();
-    assert_eq!(snapshots, [SnapshotId { end_offset: Offset(11), epoch: LeaderEpoch(1) }]);
+    assert_eq!(snapshots, [SnapshotId { end_offset: Offset(13), epoch: LeaderEpoch(1) }]);
     let Opened { quorum, image } = Quorum::open(options(dir.path(), id)).unwrap();
     assert_eq!(image.topics.len(), 3);
     assert_eq!(quorum.info().voters.voters().len(), 1, "the snapshot has the voters");

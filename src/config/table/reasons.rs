@@ -20,7 +20,6 @@ pub const PURGATORY: &str = "waiting requests are woken by what they wait for, t
 pub const QUOTAS: &str = "quotas are not enforced";
 pub const REPORTERS: &str =
     "metrics are served at /metrics of ottla.admin.listener, without samples or reporter classes";
-pub const SHARE: &str = "share groups are off (share.version 0)";
 pub const THREADS: &str = "work is spread over the processors, there are no thread pools";
 pub const TIERED: &str = "there is no tiered storage";
 pub const TLS: &str =

@@ -53,7 +53,7 @@ async fn a_metadata_log_cut_at_any_byte_keeps_every_whole_batch() {
         assert_eq!(image.topics.len(), expected, "cut at {cut}");
         assert_eq!(quorum.epoch(), LeaderEpoch(2));
         // The election follows the last whole batch, so nothing of the torn one is left.
-        assert_eq!(append(&quorum, &[topic("dddd")]).await, Offset(8 + expected as i64 + 1), "cut at {cut}");
+        assert_eq!(append(&quorum, &[topic("dddd")]).await, Offset(10 + expected as i64 + 1), "cut at {cut}");
         quorum.close().unwrap();
         let again = Quorum::open(options(copy.path(), id)).unwrap();
         assert_eq!(again.image.topics.len(), expected + 1, "cut at {cut}");
