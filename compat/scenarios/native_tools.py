@@ -13,7 +13,7 @@ from harness.broker import ottla_binary
 from harness.context import Context
 from harness.install import need
 from harness.shell import Failed, run as run_program
-from scenarios.official_calls import CALLS, Call
+from scenarios.official_calls import CALLS, LINES, Call
 from scenarios.official_rules import normalise
 from scenarios.official_tools import CALL_LIMIT_SECONDS, READS_AGAIN, Outcome, Side, first_difference
 
@@ -21,7 +21,8 @@ SCENARIO = "native-tools"
 NATIVE = [
     "kafka-topics", "kafka-configs", "kafka-consumer-groups", "kafka-groups", "kafka-get-offsets", "kafka-delete-records",
     "kafka-log-dirs", "kafka-broker-api-versions", "kafka-cluster", "kafka-metadata-quorum", "kafka-features", "kafka-transactions",
-    "kafka-client-metrics", "kafka-console-producer", "kafka-console-consumer", "kafka-producer-perf-test", "kafka-consumer-perf-test", "kafka-dump-log",
+    "kafka-client-metrics", "kafka-share-groups", "kafka-console-share-consumer", "kafka-share-consumer-perf-test", "kafka-console-producer",
+    "kafka-console-consumer", "kafka-producer-perf-test", "kafka-consumer-perf-test", "kafka-dump-log",
 ]
 MORE = [
     Call("kafka-topics", "", 1),
@@ -55,6 +56,28 @@ MORE = [
     Call("kafka-cluster", "cluster-id --bootstrap-controller {controller}", rules=("ids",)),
     Call("kafka-metadata-quorum", "{b} describe --status --replication", 1),
     Call("kafka-metadata-quorum", "{b} remove-controller -i 1 -d abc", 1),
+    Call("kafka-share-groups", "", 1),
+    Call("kafka-share-groups", "--list", 1),
+    Call("kafka-share-groups", "{b}", 1),
+    Call("kafka-share-groups", "{b} --bogus", 1),
+    Call("kafka-share-groups", "{b} --list --describe --group g", 1),
+    Call("kafka-share-groups", "{b} --list --state strange", 1, rules=("sets",)),
+    Call("kafka-share-groups", "{b} --describe", 1),
+    Call("kafka-share-groups", "{b} --describe --group g --members --state", 1),
+    Call("kafka-share-groups", "{b} --list --members", 1),
+    Call("kafka-share-groups", "{b} --delete", 1),
+    Call("kafka-share-groups", "{b} --delete --group g --topic t", 1),
+    Call("kafka-share-groups", "{b} --delete-offsets --group g", 1),
+    Call("kafka-share-groups", "{b} --reset-offsets --group g --topic lines --to-earliest", 1),
+    Call("kafka-share-groups", "{b} --reset-offsets --group g --dry-run --to-earliest", 1),
+    Call("kafka-share-groups", "{b} --reset-offsets --group g --topic lines --dry-run", 1),
+    Call("kafka-share-groups", "{b} --reset-offsets --group g --topic lines --dry-run --to-earliest --to-latest", 1),
+    Call("kafka-console-share-consumer", "{b}", 1),
+    Call("kafka-console-share-consumer", "--topic lines", 1),
+    Call("kafka-console-share-consumer", "{b} --topic lines --reject --release", 1),
+    Call("kafka-console-share-consumer", "{b} --topic lines --group a --command-property group.id=b", 1),
+    Call("kafka-share-consumer-perf-test", "{b}", 1),
+    Call("kafka-share-consumer-perf-test", "{b} --topic lines", 1),
     Call("kafka-features", "", 1),
     Call("kafka-features", "--bogus", 1),
     Call("kafka-features", "describe", 1),
@@ -118,6 +141,39 @@ MORE = [
     Call("kafka-client-metrics", "{b} --describe --name nothing"),
     Call("kafka-client-metrics", "{b} --alter --generate-name --interval 5000", rules=("ids",)),
 ]
+# Share groups from their first record to their end.
+SHARE = [
+    Call("kafka-topics", "{b} --create --topic shared --partitions 2"),
+    Call("kafka-console-producer", "{b} --topic shared --sync", stdin=LINES),
+    Call("kafka-share-groups", "{b} --describe --group nobody"),
+    Call("kafka-share-groups", "{b} --delete --group nobody"),
+    Call("kafka-share-groups", "{b} --delete-offsets --group nobody --topic shared"),
+    Call("kafka-share-groups", "{b} --reset-offsets --group sharers --topic shared --to-earliest --dry-run"),
+    Call("kafka-share-groups", "{b} --reset-offsets --group sharers --topic shared:0,1 --to-earliest --execute"),
+    Call("kafka-share-groups", "{b} --reset-offsets --group sharers --topic nowhere --to-earliest --execute"),
+    Call("kafka-console-share-consumer", "{b} --topic shared --group sharers --max-messages 5 --timeout-ms 20000 --formatter-property print.delivery=true --formatter-property print.offset=true", rules=("unordered",)),
+    Call("kafka-share-groups", "{b} --list"),
+    Call("kafka-share-groups", "{b} --list --state"),
+    Call("kafka-share-groups", "{b} --list --state stable"),
+    Call("kafka-share-groups", "{b} --describe --group sharers", reads=True),
+    Call("kafka-share-groups", "{b} --describe --group sharers --verbose", reads=True),
+    Call("kafka-share-groups", "{b} --describe --group sharers --state", reads=True),
+    Call("kafka-share-groups", "{b} --describe --group sharers --state --verbose", rules=("counts",), reads=True),
+    Call("kafka-share-groups", "{b} --describe --group sharers --members", reads=True),
+    Call("kafka-share-groups", "{b} --describe --all-groups", reads=True),
+    Call("kafka-share-groups", "{b} --reset-offsets --group sharers --all-topics --to-earliest --execute"),
+    Call("kafka-console-share-consumer", "{b} --topic shared --group sharers --max-messages 5 --timeout-ms 20000 --release --formatter-property print.delivery=true", rules=("unordered",)),
+    Call("kafka-console-share-consumer", "{b} --topic shared --group sharers --max-messages 5 --timeout-ms 20000 --reject --formatter-property print.delivery=true", rules=("unordered",)),
+    Call("kafka-console-share-consumer", "{b} --topic shared --group sharers --timeout-ms 2000"),
+    Call("kafka-share-groups", "{b} --reset-offsets --group sharers --topic shared --to-datetime 2035-01-01T00:00:00.000 --execute"),
+    Call("kafka-share-groups", "{b} --reset-offsets --group sharers --topic shared --to-latest --execute"),
+    Call("kafka-share-groups", "{b} --delete-offsets --group sharers --topic shared"),
+    Call("kafka-share-groups", "{b} --delete-offsets --group sharers --topic nowhere"),
+    Call("kafka-share-groups", "{b} --delete --group sharers"),
+    Call("kafka-share-groups", "{b} --list"),
+    Call("kafka-share-groups", "{b} --reset-offsets --group measured --topic shared --to-earliest --execute"),
+    Call("kafka-share-consumer-perf-test", "{b} --topic shared --group measured --num-records 5 --timeout 30000", rules=("share-row",)),
+]
 # What may differ beside `official_rules`, and why.
 DECLARED = [
     (r"^(Option|------|\* --|--[\w.-]+( [<\[].*|  .*| *)$| {2,}|\t| -).*", "the table of flags is in our own words"),
@@ -139,7 +195,7 @@ def run(context: Context) -> None:
         return
     calls = [call for call in CALLS if call.tool in NATIVE or not (call.alone or context.quick)]
     for kind in ["ottla"] if context.quick else ["ottla", "jvm"]:
-        compare_with(context, kind, [call for call in [*calls, *MORE] if not call.missing])
+        compare_with(context, kind, [call for call in [*calls, *MORE, *SHARE] if not call.missing])
 
 
 def compare_with(context: Context, kind: str, calls: list[Call]) -> None:

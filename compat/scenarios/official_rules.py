@@ -35,6 +35,10 @@ NAMED = {
         r"^20\d\d-.*, (\d+\.\d+), \d+\.\d+, (\d+), \d+\.\d+, .*",
         r"\1 MB, \2 records", "how fast this machine was",
     ),
+    "share-row": Rule(
+        r"^20\d\d-[^,]*, 20\d\d-[^,]*, (\d+\.\d+), \d+\.\d+, \d+\.\d+, (\d+), \d+$",
+        r"\1 MB, \2 records", "how fast this machine was",
+    ),
     "own-keys": Rule(r"^  ottla\.", None, "keys that only this broker has"),
     "loggers": Rule(r" sensitive=false synonyms={}$", None, "loggers are named for what the program consists of"),
     "telemetry": Rule(

@@ -5,6 +5,7 @@ use std::thread::sleep;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::{Address, Bootstrap, ClientConfig, ClientError, Connection};
+use crate::protocol::message::Message;
 use crate::protocol::messages::metadata_request::MetadataRequestTopic;
 use crate::protocol::messages::{
     DescribeClusterRequest, FindCoordinatorRequest, MetadataRequest, MetadataResponse, TopicName,
@@ -133,6 +134,38 @@ impl Client {
             };
             let error = ClientError::from_wire(fault(&response), None);
             match error {
+                Err(error) if error.is_retriable() => {
+                    client.moved(target);
+                    Err(error)
+                }
+                Err(_) | Ok(()) => Ok(response),
+            }
+        })
+    }
+
+    /// As [`Client::call`], for an answer that is declared in `protocol::newer`; no version above `newest`.
+    pub fn call_own<R: Request, M: Message>(
+        &mut self,
+        newest: i16,
+        target: Target<'_>,
+        name: &str,
+        request: &R,
+        fault: impl Fn(&M) -> i16,
+    ) -> Result<M, ClientError> {
+        let deadline = Instant::now() + self.config.api_timeout;
+        self.retry(name, deadline, |client| {
+            let until = deadline.min(Instant::now() + client.config.request_timeout);
+            let connection = client.connect_to(target, deadline)?;
+            let version = connection.version_within(R::KEY, (R::VERSIONS.min, newest))?;
+            let sent = connection.send(version, request, until);
+            let response = match sent.and_then(|()| connection.receive_own::<M>(R::KEY, until)) {
+                Ok(response) => response,
+                Err(error) => {
+                    client.forget(target);
+                    return Err(error);
+                }
+            };
+            match ClientError::from_wire(fault(&response), None) {
                 Err(error) if error.is_retriable() => {
                     client.moved(target);
                     Err(error)

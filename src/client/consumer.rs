@@ -40,6 +40,8 @@ pub struct Consumed<'a> {
     pub key: Option<&'a [u8]>,
     pub value: Option<&'a [u8]>,
     pub headers: HeaderIter<'a>,
+    /// How often a share group has delivered it.
+    pub delivery_count: Option<i16>,
 }
 
 /// What a consumer reads.

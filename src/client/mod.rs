@@ -18,6 +18,7 @@ mod connection;
 pub mod consumer;
 mod error;
 pub mod producer;
+pub mod share;
 
 pub use address::Address;
 pub use cluster::{Client, Node, Target, no_fault, out_of_time};

@@ -9,7 +9,6 @@ use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicI32, Ordering};
 use std::time::{Duration, Instant};
 
-use formatter::Formatter;
 use regex::Regex;
 
 use super::log_line::log_line;
@@ -18,7 +17,9 @@ use super::{Arguments, Flag, Output, Stop, Tool, interrupt};
 use crate::client::consumer::{Consumer, ConsumerConfig, Position, Start, Subscription};
 use crate::client::{Bootstrap, ClientConfig, ClientError};
 
-const FORMATTER_PROPERTIES: &str = "A property of the formatter, key=value: print.timestamp, print.key, print.offset, \
+pub(super) use formatter::{Error as FormatterError, Formatter};
+
+pub(super) const FORMATTER_PROPERTIES: &str = "A property of the formatter, key=value: print.timestamp, print.key, print.offset, \
     print.epoch, print.partition, print.headers, print.value=true|false, key.separator, line.separator, \
     headers.separator, null.literal, key.deserializer, value.deserializer, headers.deserializer";
 const CLASS: &str = "org.apache.kafka.tools.consumer.ConsoleConsumer";
@@ -301,7 +302,8 @@ fn start(arguments: &Arguments) -> Result<Start, Stop> {
     }
 }
 
-fn formatter(arguments: &Arguments, output: &mut Output) -> Result<Formatter, Stop> {
+/// The formatter that the arguments ask for.
+pub(super) fn formatter(arguments: &Arguments, output: &mut Output) -> Result<Formatter, Stop> {
     let class = arguments.value("formatter").map_err(Stop::Message)?;
     let kind = formatter::Kind::of_class(class).map_err(Stop::Usage)?;
     if arguments.has("property") && arguments.has("formatter-property") {

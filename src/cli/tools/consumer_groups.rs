@@ -15,6 +15,9 @@ use std::time::Duration;
 use super::{Arguments, Flag, Output, Stop, Tool, admin};
 use crate::client::{Client, ClientError};
 
+pub(super) use offsets::listed as listed_partitions;
+pub(super) use time::datetime as parse_date_time;
+
 pub static TOOL: Tool = Tool {
     name: "consumer-groups",
     about: "List, describe or delete consumer groups, or move their offsets",

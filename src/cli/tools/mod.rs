@@ -12,6 +12,7 @@ mod cluster;
 mod configs;
 mod console_consumer;
 mod console_producer;
+mod console_share_consumer;
 mod consumer_groups;
 mod consumer_perf_test;
 mod delete_records;
@@ -30,6 +31,8 @@ mod names;
 mod output;
 mod producer_perf_test;
 mod properties;
+mod share_consumer_perf_test;
+mod share_groups;
 mod subcommands;
 mod table;
 mod topics;
@@ -66,11 +69,12 @@ pub(super) struct Subcommand {
     pub flags: &'static [Flag],
 }
 
-static TOOLS: [&Tool; 18] = [
+static TOOLS: [&Tool; 21] = [
     &topics::TOOL,
     &configs::TOOL,
     &consumer_groups::TOOL,
     &groups::TOOL,
+    &share_groups::TOOL,
     &get_offsets::TOOL,
     &delete_records::TOOL,
     &log_dirs::TOOL,
@@ -82,8 +86,10 @@ static TOOLS: [&Tool; 18] = [
     &client_metrics::TOOL,
     &console_producer::TOOL,
     &console_consumer::TOOL,
+    &console_share_consumer::TOOL,
     &producer_perf_test::TOOL,
     &consumer_perf_test::TOOL,
+    &share_consumer_perf_test::TOOL,
     &dump_log::TOOL,
 ];
 

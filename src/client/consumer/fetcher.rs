@@ -369,6 +369,7 @@ impl Fetcher {
                 key: record.key,
                 value: record.value,
                 headers: record.headers,
+                delivery_count: None,
             });
             chunk.next = offset + 1;
             *count += 1;

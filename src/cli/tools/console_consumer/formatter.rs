@@ -29,7 +29,7 @@ pub(super) enum Kind {
 }
 
 /// Formats records as its properties say.
-pub(super) struct Formatter {
+pub(in crate::cli::tools) struct Formatter {
     kind: Kind,
     print_timestamp: bool,
     print_partition: bool,
@@ -49,7 +49,7 @@ pub(super) struct Formatter {
 }
 
 /// Why a record was not printed.
-pub(super) enum Error {
+pub(in crate::cli::tools) enum Error {
     /// Nobody reads the output any more.
     Output,
     /// The record is not what the formatter expects.
@@ -106,7 +106,7 @@ impl Formatter {
     }
 
     /// Prints one record.
-    pub(super) fn write(&self, record: &Consumed<'_>, out: &mut impl Write) -> Result<(), Error> {
+    pub(in crate::cli::tools) fn write(&self, record: &Consumed<'_>, out: &mut impl Write) -> Result<(), Error> {
         match self.kind {
             Kind::NoOp => Ok(()),
             Kind::Default => self.write_text(record, out),
@@ -149,12 +149,17 @@ impl Formatter {
             write!(out, "Offset:{}", record.offset)?;
             end(out, more)?;
         }
-        // Kafka's console consumer hands its formatter neither.
-        for name in ["Delivery", "Epoch"] {
-            if let Some(more) = printed() {
-                write!(out, "{name}:NOT_PRESENT")?;
-                end(out, more)?;
+        if let Some(more) = printed() {
+            match record.delivery_count {
+                Some(count) => write!(out, "Delivery:{count}")?,
+                None => out.write_all(b"Delivery:NOT_PRESENT")?,
             }
+            end(out, more)?;
+        }
+        // Kafka's console consumers hand none to their formatters.
+        if let Some(more) = printed() {
+            out.write_all(b"Epoch:NOT_PRESENT")?;
+            end(out, more)?;
         }
         if let Some(more) = printed() {
             self.write_headers(record, out)?;

@@ -108,7 +108,7 @@ pub(super) fn of_topics(session: &mut Session<'_>, texts: &[&str]) -> Result<Vec
 }
 
 /// Reads `topic:0,1,2`.
-pub(super) fn listed(text: &str) -> Result<Vec<TopicPartition>, String> {
+pub(in crate::cli::tools) fn listed(text: &str) -> Result<Vec<TopicPartition>, String> {
     let parts: Vec<&str> = text.trim_end_matches(':').split(':').collect();
     let [topic, ids] = parts[..] else {
         return Err(format!("Invalid topic arg '{text}', expected topic name and partitions"));

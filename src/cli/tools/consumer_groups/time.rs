@@ -18,7 +18,7 @@ static DURATION: LazyLock<Regex> = LazyLock::new(|| {
 });
 
 /// Milliseconds since 1970 of `2024-01-31T10:00:00.000`, in UTC unless a zone follows.
-pub(super) fn datetime(text: &str) -> Result<i64, String> {
+pub(in crate::cli::tools) fn datetime(text: &str) -> Result<i64, String> {
     let Some((_, time)) = text.split_once('T') else {
         return Err(
             "java.text.ParseException: Error parsing timestamp. It does not contain a 'T' according to ISO8601 \
