@@ -26,7 +26,8 @@ impl Groups {
     ) -> (ShareGroupHeartbeatResponse, Option<StateInit>) {
         let refuse = |error: ErrorCode| ShareGroupHeartbeatResponse::default().with_error_code(error.code());
         if let Err(refusal) = check_request(&request) {
-            return (refuse(refusal.code).with_error_message(Some(StrBytes::from_string(refusal.message))), None);
+            let message = Some(refusal.message).filter(|message| !message.is_empty());
+            return (refuse(refusal.code).with_error_message(message.map(StrBytes::from_string)), None);
         }
         let group = request.group_id.clone();
         let (client_id, client_host) = (client.id.clone(), client.host.clone());

@@ -31,7 +31,8 @@ pub fn check_request(request: &ShareGroupHeartbeatRequest) -> Result<(), Refusal
     let is_blank = |text: &str| text.trim().is_empty();
     let member_id = request.member_id.as_str();
     if member_id.is_empty() || member_id.encode_utf16().count() > MEMBER_ID_CHARS_MAX {
-        return invalid("Invalid member id in the request.");
+        // Kafka does not explain this one.
+        return invalid("");
     }
     if is_blank(member_id) {
         return invalid("MemberId can't be empty.");
