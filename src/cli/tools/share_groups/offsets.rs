@@ -108,7 +108,7 @@ fn new_offsets(session: &mut Session<'_>, partitions: &[TopicPartition]) -> Resu
         None if arguments.has("to-earliest") => timestamp::EARLIEST,
         None => timestamp::LATEST,
     };
-    let mut found = offsets_at(session, partitions, at)?;
+    let mut found = offsets_at(session, &ordered(partitions), at)?;
     if date_time.is_some() {
         let without: Vec<TopicPartition> =
             found.iter().filter(|(_, offset)| *offset < 0).map(|(partition, _)| partition.clone()).collect();
@@ -175,6 +175,12 @@ pub(super) fn delete(session: &mut Session<'_>) -> Result<(), Failed> {
     }
     session.output.line("");
     Ok(())
+}
+
+fn ordered(partitions: &[TopicPartition]) -> Vec<TopicPartition> {
+    let mut partitions = partitions.to_vec();
+    in_map_order(&mut partitions);
+    partitions
 }
 
 /// Sorts partitions as Java's map of them is walked.
