@@ -16,11 +16,11 @@ def run(pair: Pair) -> None:
     for number in range(300):
         row = [{"TopicId": NOBODY, "Partitions": [{"Partition": number, "LeaderEpoch": 0}]}]
         pair.await_each(loaded, "ReadShareGroupStateSummary", 0, GroupId=f"warming-{number}", Topics=row)
-    for name in ("shared", "shared-more"):
+    for name in ("delivered", "delivered-more"):
         ids[name] = pair.topic(name, 2)
     for partition, count in ((0, 5), (1, 2)):
         for number in range(count):
-            produce(pair, "shared", partition, 10)
+            produce(pair, "delivered", partition, 10)
     for version in pair.versions("ShareFetch"):
         refused(pair, version)
         words(pair, version)
@@ -35,7 +35,7 @@ def produce(pair: Pair, topic: str, partition: int, count: int) -> None:
     pair.call("Produce", 12, Acks=-1, TimeoutMs=5000, TopicData=[{"Name": topic, "PartitionData": [{"Index": partition, "Records": batch(records(count), timestamp=1_700_000_000_000)}]}])
 
 
-def begin(pair: Pair, group: str, start=0, topic="shared", partitions=(0, 1)) -> None:
+def begin(pair: Pair, group: str, start=0, topic="delivered", partitions=(0, 1)) -> None:
     rows = [{"Partition": index, "StateEpoch": 0, "StartOffset": start} for index in partitions]
     pair.call("InitializeShareGroupState", GroupId=group, Topics=[{"TopicId": ids[topic], "Partitions": rows}])
 
@@ -56,17 +56,17 @@ def following(group: str, member: str, epoch) -> int:
     return epoch
 
 
-def get(pair: Pair, version: int, group: str, member: str, partitions={0: []}, topic="shared", epoch=None, **fields):
+def get(pair: Pair, version: int, group: str, member: str, partitions={0: []}, topic="delivered", epoch=None, **fields):
     given = {"MaxWaitMs": 1000, "MinBytes": 1, "MaxBytes": 1 << 20, "MaxRecords": 500, "BatchSize": 500} | fields
     return pair.call("ShareFetch", version, GroupId=group, MemberId=member, ShareSessionEpoch=following(group, member, epoch), Topics=rows(topic, partitions), **({"ForgottenTopicsData": []} | given))
 
 
-def tell(pair: Pair, version: int, group: str, member: str, partitions, topic="shared", epoch=None, **fields):
+def tell(pair: Pair, version: int, group: str, member: str, partitions, topic="delivered", epoch=None, **fields):
     return pair.call("ShareAcknowledge", version, GroupId=group, MemberId=member, ShareSessionEpoch=following(group, member, epoch), Topics=rows(topic, partitions), **fields)
 
 
 def summary(pair: Pair, group: str) -> None:
-    asked = [{"TopicId": ids["shared"], "Partitions": [{"Partition": index, "LeaderEpoch": 0} for index in (0, 1)]}]
+    asked = [{"TopicId": ids["delivered"], "Partitions": [{"Partition": index, "LeaderEpoch": 0} for index in (0, 1)]}]
     pair.call("ReadShareGroupStateSummary", GroupId=group, Topics=asked)
     pair.call("ReadShareGroupState", GroupId=group, Topics=asked)
 
@@ -86,7 +86,7 @@ def refused(pair: Pair, version: int) -> None:
     pair.step(f"{version}: a partition twice")
     group = f"refused-{version}"
     begin(pair, group)
-    pair.call("ShareFetch", version, GroupId=group, MemberId="m", ShareSessionEpoch=0, MaxWaitMs=0, MinBytes=0, MaxBytes=1, MaxRecords=1, BatchSize=1, Topics=rows("shared", {0: []}) * 2, ForgottenTopicsData=[])
+    pair.call("ShareFetch", version, GroupId=group, MemberId="m", ShareSessionEpoch=0, MaxWaitMs=0, MinBytes=0, MaxBytes=1, MaxRecords=1, BatchSize=1, Topics=rows("delivered", {0: []}) * 2, ForgottenTopicsData=[])
 
 
 def words(pair: Pair, version: int) -> None:
@@ -112,8 +112,8 @@ def words(pair: Pair, version: int) -> None:
     pair.step(f"{group}: the end of a session gives back")
     tell(pair, version, group, "a", {0: [said(20, 24, 1)]}, epoch=FINAL)
     epochs.pop((group, "a"))
-    pair.await_each(lambda told: told["Results"][0]["Partitions"][0]["ErrorCode"] in (0, 3), "ReadShareGroupStateSummary", 0, GroupId=group, Topics=[{"TopicId": ids["shared"], "Partitions": [{"Partition": 0, "LeaderEpoch": 0}]}])
-    get(pair, version, group, "b", {1: []}, MaxRecords=500)
+    # Kafka gives back a while after it has answered, and wakes who waits for it.
+    get(pair, version, group, "c", MaxRecords=500, MaxWaitMs=5000)
     summary(pair, group)
 
 
@@ -131,7 +131,7 @@ def malformed(pair: Pair, version: int) -> None:
         tell(pair, version, group, "m", {0: batches})
         summary(pair, group)
         get(pair, version, group, "m", {0: batches}, MaxRecords=0, MaxWaitMs=0)
-    for step, topic, partition in (("an unknown topic", "nobody", 0), ("an unknown partition", "shared", 7), ("an unread partition", "shared", 1)):
+    for step, topic, partition in (("an unknown topic", "nobody", 0), ("an unknown partition", "delivered", 7), ("an unread partition", "delivered", 1)):
         pair.step(f"{group}: {step}")
         tell(pair, version, group, "m", {partition: [said(0, 0, 1)]}, topic=topic)
         # Kafka fails over every ShareFetch of a session that has an unknown topic.
@@ -143,6 +143,9 @@ def sessions(pair: Pair, version: int) -> None:
     group = f"sessions-{version}"
     pair.step(f"{group}: begun")
     begin(pair, group)
+    # A partition that Kafka is still loading is missing in its answer.
+    for partition in (0, 1):
+        get(pair, version, group, f"first in {partition}", {partition: []}, MaxRecords=5)
     get(pair, version, group, "m", {0: [], 1: []}, MaxRecords=5)
     for epoch in (0, 7, 1, 1, 2):
         pair.step(f"{group}: epoch {epoch}")
