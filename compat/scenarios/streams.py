@@ -5,6 +5,7 @@ import subprocess
 import threading
 
 from harness import clients, wire
+from harness.broker import ottla_binary
 from harness.check import eventually, expect
 from harness.context import Context
 from harness.shell import Failed, end, run as run_program, spawn, tail
@@ -181,8 +182,9 @@ def tools(broker, protocol: str, lines: int) -> str:
     names = tool(broker, "kafka-topics", "--list")
     expect(app not in names, "the internal topics are deleted", names)
     if protocol == "streams":
-        out = tool(broker, "kafka-streams-groups", "--delete", "--group", app)
-        expect("was successful" in out, "the group is deleted", out)
+        native = run_program([ottla_binary(), "streams-groups", "--bootstrap-server", broker.bootstrap, "--delete", "--group", app], check=False)
+        out = native.stdout.decode()
+        expect(out == f"Deletion of requested streams groups ('{app}') was successful.\n", "the group is deleted", out)
         listed = tool(broker, "kafka-streams-groups", "--list")
         expect(app not in listed, "the group is gone", listed)
     return f"{told}application reset"
@@ -193,11 +195,14 @@ def streams_groups(broker, app: str, lines: int) -> str:
     running = Instance(broker, app, "streams", "first", 0)
     try:
         share([running], 0)
-        expect(tool(broker, "kafka-streams-groups", "--list").split() == [app], "the group is listed")
-        listed = tool(broker, "kafka-streams-groups", "--list", "--state")
+        expect(alike(broker, "--list").split() == [app], "the group is listed")
+        listed = alike(broker, "--list", "--state")
         expect(listed.split()[-2:] == [app, "Stable"], "the group is listed as stable", listed)
         state = described(broker, app, "--state")
         expect(len(state) == 2 and "Stable" in state[1], "the group is stable", "\n".join(state))
+        described(broker, app, "--state", "--verbose")
+        described(broker, app, "--members", "--verbose")
+        described(broker, app)
         members = described(broker, app, "--members")
         expect(len(members) == 2, "the group has one member", "\n".join(members))
         offsets = described(broker, app, "--offsets", "--verbose")
@@ -210,6 +215,10 @@ def streams_groups(broker, app: str, lines: int) -> str:
         running.kill()
     state = described(broker, app, "--state")
     expect("Empty" in " ".join(state), "the group is empty", "\n".join(state))
+    for aim in (["--to-latest"], ["--shift-by", "-3"], ["--shift-by", "-3", "--export"], ["--by-duration", "P1D"]):
+        alike(broker, "--reset-offsets", "--group", app, "--all-input-topics", "--dry-run", *aim)
+    alike(broker, "--reset-offsets", "--group", app, "--input-topic", "lines:1,0", "--to-offset", "5", "--dry-run")
+    alike(broker, "--reset-offsets", "--group", app, "--input-topic", "words", "--to-offset", "5", "--dry-run")
     for aim, mode in (("--to-earliest", "--execute"), ("--to-current", "--dry-run")):
         told = tool(broker, "kafka-streams-groups", "--reset-offsets", "--group", app, "--all-input-topics", aim, mode)
         rows = [line for line in told.splitlines() if line.strip()]
@@ -218,8 +227,23 @@ def streams_groups(broker, app: str, lines: int) -> str:
 
 
 def described(broker, app: str, *what: str) -> list[str]:
-    out = tool(broker, "kafka-streams-groups", "--describe", "--group", app, *what)
+    out = alike(broker, "--describe", "--group", app, *what)
     return [line for line in out.splitlines() if line.strip()]
+
+
+def alike(broker, *arguments: str) -> str:
+    """What the script prints, which is what our own tool prints."""
+    def asked():
+        script = clients.tool("kafka-streams-groups", "--bootstrap-server", broker.bootstrap, *arguments, check=False)[0]
+        native = run_program([ottla_binary(), "streams-groups", "--bootstrap-server", broker.bootstrap, *arguments], timeout=60, check=False)
+        told.append((script, native.stdout.decode()))
+        return script == told[-1][1] and script
+
+    told: list[tuple[str, str]] = []
+    try:
+        return eventually(asked, "both tools tell the same", 30, 0.5)
+    except Failed as failure:
+        raise Failed(f"{failure}: {' '.join(arguments)}: script {told[-1][0]!r}, native {told[-1][1]!r}") from None
 
 
 def committed(rows: list[str], topic: str) -> dict[int, int]:

@@ -152,13 +152,43 @@ impl Client {
         request: &R,
         fault: impl Fn(&M) -> i16,
     ) -> Result<M, ClientError> {
+        let ask = |connection: &mut Connection, version: i16, until: Instant| {
+            connection.send(version, request, until)?;
+            connection.receive_own::<M>(R::KEY, until)
+        };
+        self.exchange((R::KEY, (R::VERSIONS.min, newest)), target, name, ask, fault)
+    }
+
+    /// As [`Client::call`], for a request and an answer that are both declared in `protocol::newer`.
+    pub fn call_newer<Q: Message, M: Message>(
+        &mut self,
+        api_key: i16,
+        target: Target<'_>,
+        name: &str,
+        request: &Q,
+        fault: impl Fn(&M) -> i16,
+    ) -> Result<M, ClientError> {
+        let ask = |connection: &mut Connection, version: i16, until: Instant| {
+            connection.send_own(api_key, version, request, until)?;
+            connection.receive_own::<M>(api_key, until)
+        };
+        self.exchange((api_key, Q::VERSIONS), target, name, ask, fault)
+    }
+
+    fn exchange<M>(
+        &mut self,
+        (api_key, versions): (i16, (i16, i16)),
+        target: Target<'_>,
+        name: &str,
+        ask: impl Fn(&mut Connection, i16, Instant) -> Result<M, ClientError>,
+        fault: impl Fn(&M) -> i16,
+    ) -> Result<M, ClientError> {
         let deadline = Instant::now() + self.config.api_timeout;
         self.retry(name, deadline, |client| {
             let until = deadline.min(Instant::now() + client.config.request_timeout);
             let connection = client.connect_to(target, deadline)?;
-            let version = connection.version_within(R::KEY, (R::VERSIONS.min, newest))?;
-            let sent = connection.send(version, request, until);
-            let response = match sent.and_then(|()| connection.receive_own::<M>(R::KEY, until)) {
+            let version = connection.version_within(api_key, versions)?;
+            let response = match ask(connection, version, until) {
                 Ok(response) => response,
                 Err(error) => {
                     client.forget(target);

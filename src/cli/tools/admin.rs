@@ -6,13 +6,14 @@ use std::path::Path;
 use super::{Arguments, Stop};
 use crate::client::{Bootstrap, Client, ClientConfig, ClientError, Target, no_fault};
 use crate::protocol::StrBytes;
+use crate::protocol::messages::delete_topics_request::DeleteTopicState;
 use crate::protocol::messages::describe_configs_request::DescribeConfigsResource;
 use crate::protocol::messages::describe_configs_response::DescribeConfigsResult;
 use crate::protocol::messages::describe_topic_partitions_request::{Cursor, TopicRequest};
 use crate::protocol::messages::incremental_alter_configs_request::{AlterConfigsResource, AlterableConfig};
 use crate::protocol::messages::{
-    DescribeConfigsRequest, DescribeTopicPartitionsRequest, IncrementalAlterConfigsRequest, ListConfigResourcesRequest,
-    ListConfigResourcesResponse, MetadataRequest, MetadataResponse, TopicName,
+    DeleteTopicsRequest, DescribeConfigsRequest, DescribeTopicPartitionsRequest, IncrementalAlterConfigsRequest,
+    ListConfigResourcesRequest, ListConfigResourcesResponse, MetadataRequest, MetadataResponse, TopicName,
 };
 use crate::types::{ErrorCode, Uuid};
 
@@ -201,6 +202,33 @@ fn describe_by_partitions(client: &mut Client, names: &[&str], limit: i32) -> Re
 
 fn ids(nodes: &[crate::protocol::messages::BrokerId]) -> Vec<i32> {
     nodes.iter().map(|node| node.0).collect()
+}
+
+/// What became of each topic.
+pub type Deleted = Vec<(String, Result<(), ClientError>)>;
+
+/// Deletes topics.
+pub fn delete_topics(client: &mut Client, topics: &[String]) -> Result<Deleted, ClientError> {
+    let timeout_ms = timeout_ms(client);
+    let name = |name: &String| TopicName(text(name));
+    let request = |version: i16| {
+        let request = DeleteTopicsRequest::default().with_timeout_ms(timeout_ms);
+        Ok(match version >= 6 {
+            true => request.with_topics(
+                topics.iter().map(|topic| DeleteTopicState::default().with_name(Some(name(topic)))).collect(),
+            ),
+            false => request.with_topic_names(topics.iter().map(name).collect()),
+        })
+    };
+    let response =
+        client.call_versioned::<DeleteTopicsRequest>(Target::Controller, "deleteTopics", request, |response| {
+            not_controller(response.responses.iter().map(|topic| topic.error_code))
+        })?;
+    let deleted = response.responses.into_iter().map(|topic| {
+        let name = topic.name.map_or(String::new(), |name| name.to_string());
+        (name, ClientError::from_wire(topic.error_code, topic.error_message.as_deref()))
+    });
+    Ok(deleted.collect())
 }
 
 /// Kinds of resources that have configs, as the wire numbers them.

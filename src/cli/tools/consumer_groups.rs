@@ -15,7 +15,11 @@ use std::time::Duration;
 use super::{Arguments, Flag, Output, Stop, Tool, admin};
 use crate::client::{Client, ClientError};
 
-pub(super) use offsets::listed as listed_partitions;
+pub(super) use coordinator::{Committed, committed};
+pub(super) use describe::in_map_order;
+pub(super) use offsets::{Offsets, check_valid, listed as listed_partitions, of_topics};
+pub(super) use remove::{delete_group, delete_offsets_of, named_partitions};
+pub(super) use reset::{commit, export, in_order, new_offsets};
 pub(super) use time::datetime as parse_date_time;
 
 pub static TOOL: Tool = Tool {
@@ -59,15 +63,15 @@ pub static TOOL: Tool = Tool {
 const ACTIONS: [&str; 6] = ["list", "describe", "delete", "reset-offsets", "delete-offsets", "validate-regex"];
 
 /// The client and what it was called for.
-struct Session<'a> {
-    client: Client,
-    arguments: &'a Arguments,
-    output: &'a mut Output,
+pub(super) struct Session<'a> {
+    pub client: Client,
+    pub arguments: &'a Arguments,
+    pub output: &'a mut Output,
 }
 
 /// Why an action failed.
-enum Failed {
-    /// Told as `Error: …`, which is no failure of the process: Kafka's tool ends with 0, too.
+pub(super) enum Failed {
+    /// Told as `Error: …`; the tool for consumer groups ends with 0 then, as Kafka's does.
     Told(String),
     Usage(String),
 }
@@ -87,12 +91,12 @@ impl From<String> for Failed {
 
 impl Failed {
     /// A failure below two layers of Java's futures.
-    fn nested(error: &ClientError) -> Failed {
+    pub(super) fn nested(error: &ClientError) -> Failed {
         Failed::Told(format!("java.util.concurrent.ExecutionException: {}", error.as_throwable()))
     }
 
     /// A failure that is told as it is.
-    fn plain(error: &ClientError) -> Failed {
+    pub(super) fn plain(error: &ClientError) -> Failed {
         Failed::Told(error.to_string())
     }
 }
@@ -135,7 +139,8 @@ fn tell(output: &mut Output, message: &str) -> Result<(), Stop> {
     Ok(())
 }
 
-fn print_error(output: &mut Output, message: &str) {
+/// Tells of something that does not end the action.
+pub(super) fn print_error(output: &mut Output, message: &str) {
     output.line(format!("\nError: {message}"));
 }
 

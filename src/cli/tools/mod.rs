@@ -33,6 +33,7 @@ mod producer_perf_test;
 mod properties;
 mod share_consumer_perf_test;
 mod share_groups;
+mod streams_groups;
 mod subcommands;
 mod table;
 mod topics;
@@ -69,12 +70,13 @@ pub(super) struct Subcommand {
     pub flags: &'static [Flag],
 }
 
-static TOOLS: [&Tool; 21] = [
+static TOOLS: [&Tool; 22] = [
     &topics::TOOL,
     &configs::TOOL,
     &consumer_groups::TOOL,
     &groups::TOOL,
     &share_groups::TOOL,
+    &streams_groups::TOOL,
     &get_offsets::TOOL,
     &delete_records::TOOL,
     &log_dirs::TOOL,

@@ -37,7 +37,7 @@ pub(super) struct Member {
 
 /// An offset that a group committed.
 #[derive(Clone, Copy)]
-pub(super) struct Committed {
+pub(in crate::cli::tools) struct Committed {
     pub offset: i64,
     pub leader_epoch: Option<i32>,
 }
@@ -144,7 +144,10 @@ fn of_classic(found: ClassicGroup, coordinator: Node) -> Result<Group, ClientErr
 }
 
 /// All offsets that a group committed.
-pub(super) fn committed(client: &mut Client, group: &str) -> Result<BTreeMap<TopicPartition, Committed>, ClientError> {
+pub(in crate::cli::tools) fn committed(
+    client: &mut Client,
+    group: &str,
+) -> Result<BTreeMap<TopicPartition, Committed>, ClientError> {
     let request = |version: i16| {
         Ok(match version >= 8 {
             true => OffsetFetchRequest::default()

@@ -315,6 +315,6 @@ fn print_state(session: &mut Session<'_>, id: &str, group: &Group, verbose: bool
 }
 
 /// Sorts partitions as Java's map of them is walked.
-pub(super) fn in_map_order(partitions: &mut [TopicPartition]) {
+pub(in crate::cli::tools) fn in_map_order(partitions: &mut [TopicPartition]) {
     hash_order::sort(partitions, None, |partition| hash_order::of_partition(&partition.topic, partition.partition));
 }

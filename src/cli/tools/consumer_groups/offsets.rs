@@ -7,10 +7,10 @@ use super::super::hash_order;
 use super::super::leaders::{list_offsets, timestamp};
 use super::{Failed, Session};
 use crate::client::ClientError;
-use crate::types::{ErrorCode, TopicPartition};
+use crate::types::TopicPartition;
 
 /// Offsets by partition.
-pub(super) type Offsets = BTreeMap<TopicPartition, i64>;
+pub(in crate::cli::tools) type Offsets = BTreeMap<TopicPartition, i64>;
 
 /// The topics of these partitions, described. One that is not there is an error.
 fn topics_of(session: &mut Session<'_>, partitions: &[TopicPartition]) -> Result<Vec<Topic>, ClientError> {
@@ -39,7 +39,10 @@ pub(super) fn without_leader(
 }
 
 /// Every partition must exist and have a leader.
-pub(super) fn check_valid(session: &mut Session<'_>, partitions: &[TopicPartition]) -> Result<(), Failed> {
+pub(in crate::cli::tools) fn check_valid(
+    session: &mut Session<'_>,
+    partitions: &[TopicPartition],
+) -> Result<(), Failed> {
     let topics = topics_of(session, partitions).map_err(|error| Failed::nested(&error))?;
     let find = |partition: &TopicPartition| {
         let topic = topics.iter().find(|topic| *topic.name == *partition.topic)?;
@@ -79,8 +82,13 @@ pub(super) fn offsets_at(session: &mut Session<'_>, partitions: &[TopicPartition
     outcomes.into_iter().map(offset).collect::<Result<_, ClientError>>().map_err(|error| Failed::nested(&error))
 }
 
-/// The partitions that `--topic` names: `topic` for all of them, `topic:0,1` for these.
-pub(super) fn of_topics(session: &mut Session<'_>, texts: &[&str]) -> Result<Vec<TopicPartition>, Failed> {
+/// The partitions that these name: `topic` means all of its, `topic:0,1` those. `failed` tells of a topic that cannot be
+/// described.
+pub(in crate::cli::tools) fn of_topics(
+    session: &mut Session<'_>,
+    texts: &[&str],
+    failed: impl Fn(ClientError) -> Failed,
+) -> Result<Vec<TopicPartition>, Failed> {
     let mut partitions = Vec::new();
     let mut whole = Vec::new();
     for text in texts {
@@ -92,14 +100,8 @@ pub(super) fn of_topics(session: &mut Session<'_>, texts: &[&str]) -> Result<Vec
     if whole.is_empty() {
         return Ok(partitions);
     }
-    let described = describe_topics(&mut session.client, &whole, 2000)?;
-    let mut topics = Vec::new();
-    for (_, topic) in described {
-        topics.push(topic.map_err(|error| match error.code() {
-            Some(ErrorCode::UnknownTopicOrPartition) => Failed::plain(&error),
-            _ => Failed::from(error),
-        })?);
-    }
+    let described = describe_topics(&mut session.client, &whole, 2000).map_err(&failed)?;
+    let mut topics = described.into_iter().map(|(_, topic)| topic.map_err(&failed)).collect::<Result<Vec<_>, _>>()?;
     hash_order::sort_described(&mut topics, |topic: &Topic| &topic.name);
     for topic in topics {
         partitions.extend(topic.partitions.iter().map(|found| TopicPartition::new(topic.name.as_str(), found.index)));

@@ -40,7 +40,7 @@ pub(super) fn delete_groups(session: &mut Session<'_>) -> Result<(), Failed> {
     Ok(())
 }
 
-fn delete_group(session: &mut Session<'_>, id: &str) -> Result<(), ClientError> {
+pub(in crate::cli::tools) fn delete_group(session: &mut Session<'_>, id: &str) -> Result<(), ClientError> {
     let request = DeleteGroupsRequest::default().with_groups_names(vec![group_id(id)]);
     let answer = session.client.call(Target::Group(id), "deleteConsumerGroups", &request, |answer| {
         answer.results.first().map_or(0, |result| result.error_code)
@@ -49,12 +49,24 @@ fn delete_group(session: &mut Session<'_>, id: &str) -> Result<(), ClientError> 
 }
 
 /// What became of each partition; a topic that is not there is partition -1.
-type Results = Vec<(TopicPartition, Result<(), String>)>;
+pub(in crate::cli::tools) type Results = Vec<(TopicPartition, Result<(), String>)>;
 
 pub(super) fn delete_offsets(session: &mut Session<'_>) -> Result<(), Failed> {
     let group = session.arguments.value("group")?.unwrap_or_default();
-    let (partitions, mut results) = named_partitions(session)?;
-    let top = delete(session, group, &partitions, &mut results);
+    let texts = session.arguments.values("topic");
+    let (partitions, results) = named_partitions(session, &texts)?;
+    delete_offsets_of(session, group, &partitions, results);
+    Ok(())
+}
+
+/// Deletes offsets and tells what became of each; `results` are told, too.
+pub(in crate::cli::tools) fn delete_offsets_of(
+    session: &mut Session<'_>,
+    group: &str,
+    partitions: &[TopicPartition],
+    mut results: Results,
+) {
+    let top = delete(session, group, partitions, &mut results);
     match top {
         Ok(()) => session.output.line(format!("Request succeeded for deleting offsets from group {group}.")),
         Err(error) => {
@@ -84,12 +96,13 @@ pub(super) fn delete_offsets(session: &mut Session<'_>) -> Result<(), Failed> {
         session.output.text(format!("\n{:width$} {id:10} {status:15}", partition.topic));
     }
     session.output.line("");
-    Ok(())
 }
 
-/// The partitions that `--topic` names, and what is to be said of topics that are not there.
-fn named_partitions(session: &mut Session<'_>) -> Result<(Vec<TopicPartition>, Results), Failed> {
-    let texts = session.arguments.values("topic");
+/// The partitions that these name, and what is to be said of topics that are not there.
+pub(in crate::cli::tools) fn named_partitions(
+    session: &mut Session<'_>,
+    texts: &[&str],
+) -> Result<(Vec<TopicPartition>, Results), Failed> {
     let (mut partitions, mut results) = (Vec::new(), Results::new());
     for text in texts.iter().filter(|text| text.contains(':')) {
         partitions.extend(listed(text)?);

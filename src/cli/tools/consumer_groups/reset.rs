@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 
 use super::super::admin::text;
 use super::super::hash_order;
-use super::coordinator::{committed, describe as describe_group, group_id};
+use super::coordinator::{Committed, committed, describe as describe_group, group_id};
 use super::describe::{in_map_order, wanted};
 use super::offsets::{Offsets, check_valid, end_offsets, of_topics, offsets_at, start_offsets};
 use super::{Failed, Session, plan, print_error, time};
-use crate::client::{ClientError, Target};
+use crate::client::{Client, ClientError, Target};
 use crate::protocol::messages::offset_commit_request::{OffsetCommitRequestPartition, OffsetCommitRequestTopic};
 use crate::protocol::messages::{OffsetCommitRequest, TopicName};
 use crate::types::{ErrorCode, TopicPartition};
@@ -46,7 +46,7 @@ pub(super) fn reset(session: &mut Session<'_>) -> Result<(), Failed> {
 fn reset_group(session: &mut Session<'_>, group: &str) -> Result<Offsets, Failed> {
     let partitions = partitions_to_reset(session, group)?;
     check_valid(session, &partitions)?;
-    let offsets = new_offsets(session, group, &partitions)?;
+    let offsets = new_offsets(session, group, &partitions, committed)?;
     if session.arguments.has("execute") && !offsets.is_empty() {
         commit(session, group, &offsets)?;
     }
@@ -60,7 +60,10 @@ fn partitions_to_reset(session: &mut Session<'_>, group: &str) -> Result<Vec<Top
         return Ok(offsets.into_keys().collect());
     }
     if arguments.has("topic") {
-        return of_topics(session, &arguments.values("topic"));
+        return of_topics(session, &arguments.values("topic"), |error| match error.code() {
+            Some(ErrorCode::UnknownTopicOrPartition) => Failed::plain(&error),
+            _ => Failed::from(error),
+        });
     }
     match arguments.has("from-file") {
         true => Ok(Vec::new()),
@@ -68,7 +71,17 @@ fn partitions_to_reset(session: &mut Session<'_>, group: &str) -> Result<Vec<Top
     }
 }
 
-fn new_offsets(session: &mut Session<'_>, group: &str, partitions: &[TopicPartition]) -> Result<Offsets, Failed> {
+/// Asks where a group stands.
+pub(in crate::cli::tools) type Standing =
+    fn(&mut Client, &str) -> Result<BTreeMap<TopicPartition, Committed>, ClientError>;
+
+/// The offsets that the arguments' scenario means.
+pub(in crate::cli::tools) fn new_offsets(
+    session: &mut Session<'_>,
+    group: &str,
+    partitions: &[TopicPartition],
+    standing: Standing,
+) -> Result<Offsets, Failed> {
     let arguments = session.arguments;
     let at_all = |offset: i64| partitions.iter().map(|partition| (partition.clone(), offset)).collect::<Offsets>();
     if let Some(offset) = arguments.values("to-offset").first() {
@@ -82,7 +95,7 @@ fn new_offsets(session: &mut Session<'_>, group: &str, partitions: &[TopicPartit
         return end_offsets(session, partitions);
     }
     if let Some(by) = arguments.number::<i64>("shift-by")? {
-        let current = committed(&mut session.client, group).map_err(|error| Failed::nested(&error))?;
+        let current = standing(&mut session.client, group).map_err(|error| Failed::nested(&error))?;
         let mut shifted = Offsets::new();
         for partition in partitions {
             let offset = current.get(partition).ok_or_else(|| {
@@ -110,7 +123,8 @@ fn new_offsets(session: &mut Session<'_>, group: &str, partitions: &[TopicPartit
         return within_logs(session, offsets);
     }
     if arguments.has("to-current") {
-        return current(session, group, partitions);
+        let current = standing(&mut session.client, group).map_err(|error| Failed::nested(&error))?;
+        return stay(session, &current, partitions);
     }
     Err(Failed::Usage(
         "Option '[reset-offsets]' requires one of the following scenarios: [[to-offset], [to-datetime], [by-duration], \
@@ -136,8 +150,11 @@ fn at_time(session: &mut Session<'_>, partitions: &[TopicPartition], at: i64) ->
 }
 
 /// Where the group stands; at the end where it stands nowhere.
-fn current(session: &mut Session<'_>, group: &str, partitions: &[TopicPartition]) -> Result<Offsets, Failed> {
-    let current = committed(&mut session.client, group).map_err(|error| Failed::nested(&error))?;
+fn stay(
+    session: &mut Session<'_>,
+    current: &BTreeMap<TopicPartition, Committed>,
+    partitions: &[TopicPartition],
+) -> Result<Offsets, Failed> {
     let strangers: Vec<TopicPartition> =
         partitions.iter().filter(|partition| !current.contains_key(partition)).cloned().collect();
     let mut offsets = end_offsets(session, &strangers)?;
@@ -173,7 +190,8 @@ fn within_logs(session: &mut Session<'_>, mut offsets: Offsets) -> Result<Offset
     Ok(offsets)
 }
 
-fn commit(session: &mut Session<'_>, group: &str, offsets: &Offsets) -> Result<(), Failed> {
+/// Commits for a group without members.
+pub(in crate::cli::tools) fn commit(session: &mut Session<'_>, group: &str, offsets: &Offsets) -> Result<(), Failed> {
     let mut topics: BTreeMap<&str, Vec<OffsetCommitRequestPartition>> = BTreeMap::new();
     for (partition, offset) in offsets {
         let asked = OffsetCommitRequestPartition::default()
@@ -216,7 +234,8 @@ fn print(session: &mut Session<'_>, moved: &[(String, Offsets)]) {
     session.output.line("");
 }
 
-fn export(session: &mut Session<'_>, moved: &[(String, Offsets)]) {
+/// Prints the offsets of groups as CSV.
+pub(in crate::cli::tools) fn export(session: &mut Session<'_>, moved: &[(String, Offsets)]) {
     let is_single = session.arguments.values("group").len() == 1;
     for (group, offsets) in moved {
         for partition in in_order(offsets) {
@@ -228,7 +247,8 @@ fn export(session: &mut Session<'_>, moved: &[(String, Offsets)]) {
     session.output.line("");
 }
 
-fn in_order(offsets: &Offsets) -> Vec<TopicPartition> {
+/// The partitions as Java's map of them is walked.
+pub(in crate::cli::tools) fn in_order(offsets: &Offsets) -> Vec<TopicPartition> {
     let mut partitions: Vec<TopicPartition> = offsets.keys().cloned().collect();
     in_map_order(&mut partitions);
     partitions

@@ -1,6 +1,6 @@
 //! Topics created, given more partitions, and deleted.
 
-use super::super::admin::{describe_topics, not_controller, text, timeout_ms};
+use super::super::admin::{delete_topics, describe_topics, not_controller, text, timeout_ms};
 use super::super::{Arguments, Output};
 use super::{Failed, matching, must_exist};
 use crate::client::{Client, ClientError, Target};
@@ -8,10 +8,7 @@ use crate::protocol::messages::create_partitions_request::{CreatePartitionsAssig
 use crate::protocol::messages::create_topics_request::{
     CreatableReplicaAssignment, CreatableTopic, CreatableTopicConfig,
 };
-use crate::protocol::messages::delete_topics_request::DeleteTopicState;
-use crate::protocol::messages::{
-    BrokerId, CreatePartitionsRequest, CreateTopicsRequest, DeleteTopicsRequest, TopicName,
-};
+use crate::protocol::messages::{BrokerId, CreatePartitionsRequest, CreateTopicsRequest, TopicName};
 use crate::types::ErrorCode;
 
 /// The topic as the flags tell it.
@@ -138,23 +135,8 @@ pub(super) fn delete(client: &mut Client, arguments: &Arguments) -> Result<(), F
     if topics.is_empty() {
         return Ok(());
     }
-    let timeout_ms = timeout_ms(client);
-    let name = |name: &String| TopicName(text(name));
-    let request = |version: i16| {
-        let request = DeleteTopicsRequest::default().with_timeout_ms(timeout_ms);
-        Ok(match version >= 6 {
-            true => request.with_topics(
-                topics.iter().map(|topic| DeleteTopicState::default().with_name(Some(name(topic)))).collect(),
-            ),
-            false => request.with_topic_names(topics.iter().map(name).collect()),
-        })
-    };
-    let response =
-        client.call_versioned::<DeleteTopicsRequest>(Target::Controller, "deleteTopics", request, |response| {
-            not_controller(response.responses.iter().map(|topic| topic.error_code))
-        })?;
-    for topic in &response.responses {
-        ClientError::from_wire(topic.error_code, topic.error_message.as_deref())?;
+    for (_, deleted) in delete_topics(client, &topics)? {
+        deleted?;
     }
     Ok(())
 }
