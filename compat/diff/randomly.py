@@ -25,8 +25,9 @@ WEIGHTS = {
     "AddPartitionsToTxn": 0, "WriteTxnMarkers": 0, "TxnOffsetCommit": 0, "WriteShareGroupState": 0,
     # What a client is told depends on the moment, and on an id that the broker makes up.
     "GetTelemetrySubscriptions": 0, "PushTelemetry": 0,
-    # Kafka never answers when a partition does not exist, and fails where one group is named twice.
-    "DescribeShareGroupOffsets": 0,
+    # Kafka never answers when a partition does not exist, and fails where one group is named twice. At a partition below 0
+    # it fails when the group is made already.
+    "DescribeShareGroupOffsets": 0, "AlterShareGroupOffsets": 0,
 }
 WEIGHT = 3
 

@@ -22,7 +22,9 @@ def served(pair: Pair) -> dict[str, range]:
 
 def run(pair: Pair) -> None:
     for version in pair.versions("ApiVersions"):
-        for port in ("broker", "controller"):
+        # Where unstable versions are served, Kafka's controllers announce a metadata.version that is not released, too:
+        # features, which are told since version 3, are compared as brokers announce them.
+        for port in ("broker", "controller") if version < 3 else ("broker",):
             pair.step(f"on the {port}'s listener")
             pair.call("ApiVersions", version, port=port, ClientSoftwareName="diff", ClientSoftwareVersion="1.0")
         pair.step("no client id")

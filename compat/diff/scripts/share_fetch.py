@@ -143,10 +143,8 @@ def sessions(pair: Pair, version: int) -> None:
     group = f"sessions-{version}"
     pair.step(f"{group}: begun")
     begin(pair, group)
-    # A partition that Kafka is still loading is missing in its answer.
-    for partition in (0, 1):
-        get(pair, version, group, f"first in {partition}", {partition: []}, MaxRecords=5)
-    get(pair, version, group, "m", {0: [], 1: []}, MaxRecords=5)
+    # Of one partition: of several, Kafka's answer lacks those that it is still loading or still busy with.
+    get(pair, version, group, "m", MaxRecords=5)
     for epoch in (0, 7, 1, 1, 2):
         pair.step(f"{group}: epoch {epoch}")
         get(pair, version, group, "m", {}, epoch=epoch, MaxRecords=5, MaxWaitMs=200)
