@@ -191,7 +191,8 @@ MORE = [
 # Share groups from their first record to their end.
 SHARE = [
     Call("kafka-topics", "{b} --create --topic shared --partitions 2"),
-    Call("kafka-console-producer", "{b} --topic shared --sync", stdin=LINES),
+    # With keys, so that the records are in the same partitions of either broker.
+    Call("kafka-console-producer", "{b} --topic shared --reader-property parse.key=true --reader-property key.separator=: --sync", stdin=LINES),
     Call("kafka-share-groups", "{b} --describe --group nobody"),
     Call("kafka-share-groups", "{b} --delete --group nobody"),
     Call("kafka-share-groups", "{b} --delete-offsets --group nobody --topic shared"),
