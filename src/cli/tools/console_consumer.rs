@@ -3,19 +3,15 @@
 mod deserializer;
 mod formatter;
 
-use std::collections::BTreeSet;
-use std::io::{self, BufWriter, Write};
-use std::ops::ControlFlow;
-use std::sync::atomic::{AtomicI32, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use regex::Regex;
 
-use super::log_line::log_line;
+use super::console_printer::{Print, Printer, failed, properties_and_group, refuse_both_names, warn_of_renamed};
 use super::properties::{self, Properties};
-use super::{Arguments, Flag, Output, Stop, Tool, interrupt};
+use super::{Arguments, Flag, Output, Stop, Tool};
 use crate::client::consumer::{Consumer, ConsumerConfig, Position, Start, Subscription};
-use crate::client::{Bootstrap, ClientConfig, ClientError};
+use crate::client::{Bootstrap, ClientConfig};
 
 pub(super) use formatter::{Error as FormatterError, Formatter};
 
@@ -26,8 +22,8 @@ const CLASS: &str = "org.apache.kafka.tools.consumer.ConsoleConsumer";
 /// What Kafka's tool says of the protocol that it uses.
 const NEWER_PROTOCOL: &str = "The consumer rebalance protocol (KIP-848) is production-ready! Set group.protocol=consumer \
     to try it out. See https://kafka.apache.org/documentation/#consumer_rebalance_protocol";
-/// How long a poll waits, so that a signal is seen soon.
-const POLL: Duration = Duration::from_millis(500);
+/// The older name of --command-config.
+const CONFIG: &str = "consumer.config";
 
 pub(super) static TOOL: Tool = Tool {
     name: "console-consumer",
@@ -60,47 +56,21 @@ pub(super) static TOOL: Tool = Tool {
     run,
 };
 
-/// The exit code that a signal asked for; 0 without one.
-static INTERRUPTED: AtomicI32 = AtomicI32::new(0);
-
 fn run(tool: &'static Tool, words: Vec<String>, output: &mut Output) -> Result<(), Stop> {
     let arguments = Arguments::parse(tool, &words).map_err(Stop::Usage)?;
     arguments.help_or_version(tool.about, output)?;
     check(&arguments)?;
     let plan = Plan::new(&arguments, output)?;
     output.flush();
-    let systest_events = arguments.has("enable-systest-events");
-    let failed = |error: &ClientError| {
-        log_line("ERROR", "Unknown error when running consumer: ", CLASS);
-        eprintln!("{}", error.as_throwable());
-        Stop::Told
-    };
-    let mut consumer = ClientConfig::new(plan.bootstrap.clone(), plan.properties.clone(), "console-consumer")
+    let consumer = ClientConfig::new(plan.bootstrap.clone(), plan.properties.clone(), "console-consumer")
         .and_then(|client| Consumer::new(client, plan.config.clone(), plan.subscription.clone(), Box::new(|_, _| {})))
-        .map_err(|error| failed(&error))?;
+        .map_err(|error| failed(CLASS, &error))?;
     if !arguments.has("partition") {
         eprintln!("{NEWER_PROTOCOL}");
     }
-    interrupt::on_signal(|code| INTERRUPTED.store(code, Ordering::SeqCst));
-    let mut count = 0;
-    let result = plan.consume(&mut consumer, &mut count);
-    let closed = consumer.close();
-    eprintln!("Processed a total of {count} messages");
-    let code = INTERRUPTED.load(Ordering::SeqCst);
-    if code != 0 {
-        if systest_events {
-            println!("shutdown_complete");
-        }
-        std::process::exit(code);
-    }
-    if systest_events {
-        println!("shutdown_complete");
-    }
-    result.map_err(|message| {
-        log_line("ERROR", "Unknown error when running consumer: ", CLASS);
-        Stop::Message(message)
-    })?;
-    closed.or_else(|error| if error.is_retriable() { Ok(()) } else { Err(failed(&error)) })
+    let poll =
+        |consumer: &mut Consumer, patience, each: &mut Print<'_>| consumer.poll(patience, |record| each(record).1);
+    plan.printer.run(&arguments, consumer, poll, Consumer::close)
 }
 
 /// What is to be consumed, and how it is printed.
@@ -109,21 +79,12 @@ struct Plan {
     properties: Properties,
     config: ConsumerConfig,
     subscription: Subscription,
-    formatter: Formatter,
-    max_messages: Option<u64>,
-    timeout: Option<Duration>,
-    skip_on_error: bool,
+    printer: Printer,
 }
 
 impl Plan {
     fn new(arguments: &Arguments, output: &mut Output) -> Result<Plan, Stop> {
-        for (old, new) in [("consumer-property", "command-property"), ("consumer.config", "command-config")] {
-            if arguments.has(old) {
-                output.line(format!(
-                    "Option --{old} is deprecated and will be removed in a future version. Use --{new} instead."
-                ));
-            }
-        }
+        warn_of_renamed(arguments, CONFIG, output);
         let properties = consumer_properties(arguments)?;
         let config = ConsumerConfig::new(&properties).map_err(|error| Stop::Message(error.as_throwable()))?;
         let offset = start(arguments)?;
@@ -147,68 +108,15 @@ impl Plan {
             properties,
             config,
             subscription,
-            formatter,
-            max_messages: number("max-messages")?.and_then(|count| u64::try_from(count).ok()),
-            timeout: number("timeout-ms")?.and_then(|ms| u64::try_from(ms).ok()).map(Duration::from_millis),
-            skip_on_error: arguments.has("skip-message-on-error"),
+            printer: Printer {
+                class: CLASS,
+                formatter,
+                max_messages: number("max-messages")?.and_then(|count| u64::try_from(count).ok()),
+                timeout: number("timeout-ms")?.and_then(|ms| u64::try_from(ms).ok()).map(Duration::from_millis),
+                passes_over: arguments.has("skip-message-on-error").then_some("skipping"),
+            },
         })
     }
-
-    /// Prints until there is enough, nothing comes any more, or a signal says so. The error is one of printing.
-    fn consume(&self, consumer: &mut Consumer, count: &mut u64) -> Result<(), String> {
-        let mut out = BufWriter::with_capacity(256 << 10, io::stdout().lock());
-        let mut last = Instant::now();
-        let enough = |count: u64| self.max_messages.is_some_and(|max| count >= max);
-        while !enough(*count) && INTERRUPTED.load(Ordering::SeqCst) == 0 {
-            let patience = self.timeout.map_or(POLL, |timeout| timeout.saturating_sub(last.elapsed()).min(POLL));
-            let mut failure = None;
-            let mut broken = false;
-            let polled = consumer.poll(patience, |record| {
-                *count += 1;
-                if let Err(error) = self.formatter.write(record, &mut out) {
-                    match error {
-                        formatter::Error::Output => broken = true,
-                        formatter::Error::Record(message) if self.skip_on_error => {
-                            log_line("ERROR", "Error processing message, skipping this message: ", CLASS);
-                            eprintln!("java.lang.RuntimeException: {message}");
-                        }
-                        formatter::Error::Record(message) => failure = Some(message),
-                    }
-                }
-                match broken || failure.is_some() || enough(*count) {
-                    true => ControlFlow::Break(()),
-                    false => ControlFlow::Continue(()),
-                }
-            });
-            if let Some(message) = failure {
-                drop(out.flush());
-                return Err(format!("java.lang.RuntimeException: {message}"));
-            }
-            match polled {
-                Ok(0) => {}
-                Ok(_) => last = Instant::now(),
-                Err(error) => {
-                    told(&error.as_throwable());
-                    return Ok(());
-                }
-            }
-            if out.flush().is_err() || broken {
-                eprintln!("Unable to write to standard out, closing consumer.");
-                return Ok(());
-            }
-            if self.timeout.is_some_and(|timeout| last.elapsed() > timeout) {
-                told("org.apache.kafka.common.errors.TimeoutException");
-                return Ok(());
-            }
-        }
-        Ok(())
-    }
-}
-
-/// An error of consuming ends the tool, but not as a failure.
-fn told(throwable: &str) {
-    log_line("ERROR", "Error processing message, terminating consumer process: ", CLASS);
-    eprintln!("{throwable}");
 }
 
 fn check(arguments: &Arguments) -> Result<(), Stop> {
@@ -228,38 +136,12 @@ fn check(arguments: &Arguments) -> Result<(), Stop> {
         return usage("The partition is required when offset is specified.");
     }
     arguments.require(&["bootstrap-server"])?;
-    for (old, new) in [("consumer-property", "command-property"), ("consumer.config", "command-config")] {
-        if arguments.has(old) && arguments.has(new) {
-            return usage(&format!("Options --{old} and --{new} cannot be specified together."));
-        }
-    }
-    Ok(())
+    refuse_both_names(arguments, CONFIG)
 }
 
 fn consumer_properties(arguments: &Arguments) -> Result<Properties, Stop> {
-    let mut given = Properties::new();
-    for flag in ["command-config", "consumer.config"] {
-        if let Some(file) = arguments.value(flag).map_err(Stop::Message)? {
-            given = properties::file(file)?;
-        }
-    }
-    let mut groups: BTreeSet<String> =
-        arguments.value("group").map_err(Stop::Message)?.map(str::to_owned).into_iter().collect();
-    groups.extend(given.get("group.id").cloned());
-    let mut pairs = Properties::new();
-    properties::add_pairs(&mut pairs, &arguments.values("command-property"));
-    properties::add_pairs(&mut pairs, &arguments.values("consumer-property"));
-    groups.extend(pairs.get("group.id").cloned());
-    given.extend(pairs);
-    if groups.len() > 1 {
-        let names: Vec<String> = groups.iter().map(|group| format!("'{group}'")).collect();
-        return Err(Stop::Usage(format!(
-            "The group ids provided in different places (directly using '--group', via '--consumer-property', or via \
-             '--consumer.config') do not match. Detected group ids: {}",
-            names.join(", ")
-        )));
-    }
-    if !groups.is_empty() && arguments.has("partition") {
+    let (mut given, group) = properties_and_group(arguments, CONFIG)?;
+    if group.is_some() && arguments.has("partition") {
         return Err(Stop::Usage("Options group and partition cannot be specified together.".to_owned()));
     }
     let begins = arguments.has("from-beginning");
@@ -276,7 +158,7 @@ fn consumer_properties(arguments: &Arguments) -> Result<Properties, Stop> {
     }
     properties::merge(&mut given, "isolation.level", arguments, "isolation-level", "read_uncommitted")
         .map_err(Stop::Message)?;
-    let group = groups.pop_first().unwrap_or_else(|| {
+    let group = group.unwrap_or_else(|| {
         // A group of one run: its offsets are of no use to anybody.
         given.entry("enable.auto.commit".to_owned()).or_insert_with(|| "false".to_owned());
         format!("console-consumer-{}", u64::from(std::process::id()) % 100_000)

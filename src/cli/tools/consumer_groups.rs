@@ -12,8 +12,8 @@ mod time;
 
 use std::time::Duration;
 
+use super::group_command::{Failed, Session, print_error};
 use super::{Arguments, Flag, Output, Stop, Tool, admin};
-use crate::client::{Client, ClientError};
 
 pub(super) use coordinator::{Committed, committed};
 pub(super) use describe::in_map_order;
@@ -62,45 +62,6 @@ pub static TOOL: Tool = Tool {
 
 const ACTIONS: [&str; 6] = ["list", "describe", "delete", "reset-offsets", "delete-offsets", "validate-regex"];
 
-/// The client and what it was called for.
-pub(super) struct Session<'a> {
-    pub client: Client,
-    pub arguments: &'a Arguments,
-    pub output: &'a mut Output,
-}
-
-/// Why an action failed.
-pub(super) enum Failed {
-    /// Told as `Error: …`; the tool for consumer groups ends with 0 then, as Kafka's does.
-    Told(String),
-    Usage(String),
-}
-
-impl From<ClientError> for Failed {
-    fn from(error: ClientError) -> Failed {
-        Failed::Told(error.as_throwable())
-    }
-}
-
-/// A mistake in what an option says.
-impl From<String> for Failed {
-    fn from(message: String) -> Failed {
-        Failed::Usage(message)
-    }
-}
-
-impl Failed {
-    /// A failure below two layers of Java's futures.
-    pub(super) fn nested(error: &ClientError) -> Failed {
-        Failed::Told(format!("java.util.concurrent.ExecutionException: {}", error.as_throwable()))
-    }
-
-    /// A failure that is told as it is.
-    pub(super) fn plain(error: &ClientError) -> Failed {
-        Failed::Told(error.to_string())
-    }
-}
-
 fn run(tool: &'static Tool, words: Vec<String>, output: &mut Output) -> Result<(), Stop> {
     let arguments = Arguments::parse(tool, &words).map_err(Stop::Message)?;
     check::check(&arguments, output)?;
@@ -129,19 +90,13 @@ fn run(tool: &'static Tool, words: Vec<String>, output: &mut Output) -> Result<(
     };
     match result {
         Ok(()) => Ok(()),
-        Err(Failed::Usage(message)) => Err(Stop::Usage(message)),
-        Err(Failed::Told(message)) => tell(output, &message),
+        Err(failed) => tell(output, &failed.message()?),
     }
 }
 
 fn tell(output: &mut Output, message: &str) -> Result<(), Stop> {
     print_error(output, &format!("Executing consumer group command failed due to {message}"));
     Ok(())
-}
-
-/// Tells of something that does not end the action.
-pub(super) fn print_error(output: &mut Output, message: &str) {
-    output.line(format!("\nError: {message}"));
 }
 
 /// The syntax is RE2's, as in Kafka, or as near to it as a library of Rust comes.

@@ -5,18 +5,16 @@ use std::ops::ControlFlow;
 use std::rc::Rc;
 use std::time::Duration;
 
-use chrono::{Local, TimeZone};
 use regex::Regex;
 
+use super::consumer_perf::{Count, MIB, Plan, check_old, check_one_of_each};
 use super::properties::{self, Properties};
-use super::{Arguments, Flag, Output, Stop, Tool, java_date};
+use super::{Arguments, Flag, Output, Stop, Tool};
 use crate::client::consumer::{Consumer, ConsumerConfig, OnRebalance, Subscription};
 use crate::client::{Bootstrap, ClientConfig, ClientError};
 use crate::types::Clock;
 
-const MIB: f64 = 1024.0 * 1024.0;
 const NEW_COLUMNS: &str = "rebalance.time.ms, fetch.time.ms, fetch.MB.sec, fetch.nMsg.sec";
-const DATE_FORMAT: &str = "yyyy-MM-dd HH:mm:ss:SSS";
 
 pub(super) static TOOL: Tool = Tool {
     name: "consumer-perf-test",
@@ -51,7 +49,7 @@ fn run(tool: &'static Tool, words: Vec<String>, output: &mut Output) -> Result<(
     check(&arguments, output)?;
     let options = Options::new(&arguments).map_err(Stop::Message)?;
     if !options.hide_header {
-        let first = if options.detailed { "time, threadId" } else { "start.time, end.time" };
+        let first = if options.plan.detailed { "time, threadId" } else { "start.time, end.time" };
         output.line(format!("{first}, data.consumed.in.MB, MB.sec, data.consumed.in.nMsg, nMsg.sec, {NEW_COLUMNS}"));
     }
     output.flush();
@@ -65,14 +63,14 @@ fn measure(mut consumer: Consumer, options: &Options, joins: &RefCell<Joins>) ->
     let start = clock.wall().0;
     let read = options.consume(&mut consumer, joins, &clock)?;
     let end = clock.wall().0;
-    if !options.detailed {
+    if !options.plan.detailed {
         let fetch_ms = end - start - joins.borrow().total_ms;
         let (elapsed, fetching) = ((end - start) as f64 / 1000.0, fetch_ms as f64 / 1000.0);
         let (mib, records) = (read.bytes as f64 / MIB, read.records as f64);
         println!(
             "{}, {}, {mib:.4}, {:.4}, {}, {:.4}, {}, {fetch_ms}, {:.4}, {:.4}",
-            options.date(start),
-            options.date(end),
+            options.plan.date(start),
+            options.plan.date(end),
             mib / elapsed,
             read.records,
             records / elapsed,
@@ -82,13 +80,6 @@ fn measure(mut consumer: Consumer, options: &Options, joins: &RefCell<Joins>) ->
         );
     }
     consumer.close()
-}
-
-/// What was read.
-#[derive(Clone, Copy, Default)]
-struct Count {
-    records: u64,
-    bytes: u64,
 }
 
 /// How long this consumer was without partitions because its group was joining.
@@ -115,68 +106,38 @@ impl Joins {
 }
 
 struct Options {
-    records: u64,
-    timeout_ms: i64,
-    interval_ms: i64,
-    detailed: bool,
+    plan: Plan,
     hide_header: bool,
-    date_format: String,
 }
 
 impl Options {
     fn new(arguments: &Arguments) -> Result<Options, String> {
-        let records = match arguments.number::<i64>("messages")? {
-            Some(records) => records,
-            None => arguments.number("num-records")?.unwrap_or_default(),
-        };
-        let interval_ms: i64 = match arguments.value("reporting-interval")? {
-            Some(text) if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_digit()) => {
-                return Err(format!("Cannot parse argument '{text}' of option reporting-interval"));
-            }
-            _ => arguments.number("reporting-interval")?.unwrap_or(5_000),
-        };
-        if interval_ms <= 0 {
-            return Err("Reporting interval must be greater than 0.".to_owned());
-        }
-        Ok(Options {
-            records: u64::try_from(records).unwrap_or(0),
-            timeout_ms: arguments.number("timeout")?.unwrap_or(10_000),
-            interval_ms,
-            detailed: arguments.has("show-detailed-stats"),
-            hide_header: arguments.has("hide-header"),
-            date_format: java_date::to_chrono(arguments.value("date-format")?.unwrap_or(DATE_FORMAT))?,
-        })
+        Ok(Options { plan: Plan::new(arguments)?, hide_header: arguments.has("hide-header") })
     }
 
     fn consume(&self, consumer: &mut Consumer, joins: &RefCell<Joins>, clock: &Clock) -> Result<Count, ClientError> {
         let (mut count, mut reported) = (Count::default(), Count::default());
         let mut now = clock.wall().0;
         let (mut reported_at, mut consumed_at) = (now, now);
-        while count.records < self.records && now - consumed_at <= self.timeout_ms {
+        while count.records < self.plan.records && now - consumed_at <= self.plan.timeout_ms {
             let polled = consumer.poll(Duration::from_millis(100), |record| {
-                let len = |bytes: Option<&[u8]>| bytes.map_or(0, <[u8]>::len) as u64;
-                count.records += 1;
-                count.bytes += len(record.key) + len(record.value);
+                count.add(record);
                 ControlFlow::Continue(())
             })?;
             now = clock.wall().0;
             if polled > 0 {
                 consumed_at = now;
             }
-            if polled > 0 && now - reported_at >= self.interval_ms {
+            if polled > 0 && now - reported_at >= self.plan.interval_ms {
                 let round_ms = std::mem::take(&mut joins.borrow_mut().round_ms);
-                if self.detailed {
+                if self.plan.detailed {
                     self.report(count, reported, (reported_at, now), round_ms);
                 }
                 (reported, reported_at) = (count, now);
             }
         }
-        if count.records < self.records {
-            println!(
-                "WARNING: Exiting before consuming the expected number of records: timeout ({} ms) exceeded. You can \
-                 use the --timeout option to increase the timeout.",
-                self.timeout_ms
-            );
+        if count.records < self.plan.records {
+            println!("{}", self.plan.warning());
         }
         Ok(count)
     }
@@ -188,7 +149,7 @@ impl Options {
         let fetched = |amount: f64| if fetch_ms <= 0 { 0.0 } else { 1000.0 * amount / fetch_ms as f64 };
         println!(
             "{}, 0, {:.4}, {:.4}, {}, {:.4}, {round_ms}, {fetch_ms}, {:.4}, {:.4}",
-            self.date(end),
+            self.plan.date(end),
             now.bytes as f64 / MIB,
             1000.0 * mib / elapsed,
             now.records,
@@ -197,31 +158,12 @@ impl Options {
             fetched(records)
         );
     }
-
-    fn date(&self, millis: i64) -> String {
-        let time = Local.timestamp_millis_opt(millis).single();
-        time.map_or_else(String::new, |time| time.format(&self.date_format).to_string())
-    }
 }
 
 fn check(arguments: &Arguments, output: &mut Output) -> Result<(), Stop> {
     arguments.require(&["bootstrap-server"])?;
-    for pair in [["topic", "include"], ["messages", "num-records"]] {
-        if arguments.count(&pair) != 1 {
-            let [a, b] = pair;
-            return Err(Stop::Usage(format!("Exactly one of the following arguments is required: [{a}], [{b}]")));
-        }
-    }
-    arguments.refuse_with("consumer.config", &["command-config"])?;
-    for (old, new) in [("messages", "num-records"), ("consumer.config", "command-config")] {
-        if arguments.has(old) {
-            output.line(format!("Warning: --{old} is deprecated. Use --{new} instead."));
-        }
-    }
-    match arguments.has("print-metrics") {
-        true => Err(Stop::Message("--print-metrics is not supported by this tool; use Kafka's own".to_owned())),
-        false => Ok(()),
-    }
+    check_one_of_each(arguments, &[["topic", "include"], ["messages", "num-records"]])?;
+    check_old(arguments, output)
 }
 
 fn open(arguments: &Arguments, joins: Rc<RefCell<Joins>>) -> Result<Consumer, Stop> {

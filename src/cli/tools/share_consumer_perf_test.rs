@@ -5,16 +5,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use chrono::{Local, TimeZone};
-
+use super::consumer_perf::{Count, MIB, Plan, check_old, check_one_of_each};
 use super::properties::{self, Properties};
-use super::{Arguments, Flag, Output, Stop, Tool, java_date};
+use super::{Arguments, Flag, Output, Stop, Tool};
 use crate::client::share::{ShareConfig, ShareConsumer, Verdict};
 use crate::client::{Bootstrap, ClientConfig, ClientError};
 use crate::types::Clock;
 
-const MIB: f64 = 1024.0 * 1024.0;
-const DATE_FORMAT: &str = "yyyy-MM-dd HH:mm:ss:SSS";
 const CLIENT_ID: &str = "perf-share-consumer-client";
 
 pub(super) static TOOL: Tool = Tool {
@@ -79,25 +76,14 @@ fn run(tool: &'static Tool, words: Vec<String>, output: &mut Output) -> Result<(
         }
     }
     let count = Count { records: total.records.into_inner(), bytes: total.bytes.into_inner() };
-    if count.records < options.records {
-        output.line(format!(
-            "WARNING: Exiting before consuming the expected number of records: timeout ({} ms) exceeded. You can use \
-             the --timeout option to increase the timeout.",
-            options.timeout_ms
-        ));
+    if count.records < options.plan.records {
+        output.line(options.plan.warning());
     }
     output.line(options.summary(count, began, ended));
     for (_, consumer) in &mut consumers {
         consumer.close().map_err(|error| Stop::Message(error.to_string()))?;
     }
     Ok(())
-}
-
-/// What was read.
-#[derive(Clone, Copy, Default)]
-struct Count {
-    records: u64,
-    bytes: u64,
 }
 
 /// What all consumers read.
@@ -110,38 +96,18 @@ struct Total {
 struct Options {
     servers: String,
     topic: String,
-    records: u64,
-    timeout_ms: i64,
-    interval_ms: i64,
-    detailed: bool,
+    plan: Plan,
     threads: u32,
-    date_format: String,
 }
 
 impl Options {
     fn new(arguments: &Arguments) -> Result<Options, String> {
-        let records = match arguments.number::<i64>("messages")? {
-            Some(records) => records,
-            None => arguments.number("num-records")?.unwrap_or_default(),
-        };
-        let interval_ms: i64 = match arguments.value("reporting-interval")? {
-            Some(text) if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_digit()) => {
-                return Err(format!("Cannot parse argument '{text}' of option reporting-interval"));
-            }
-            _ => arguments.number("reporting-interval")?.unwrap_or(5_000),
-        };
-        if interval_ms <= 0 {
-            return Err("Reporting interval must be greater than 0.".to_owned());
-        }
+        let plan = Plan::new(arguments)?;
         Ok(Options {
             servers: arguments.value("bootstrap-server")?.unwrap_or_default().to_owned(),
             topic: arguments.value("topic")?.unwrap_or_default().to_owned(),
-            records: u64::try_from(records).unwrap_or(0),
-            timeout_ms: arguments.number("timeout")?.unwrap_or(10_000),
-            interval_ms,
-            detailed: arguments.has("show-detailed-stats"),
+            plan,
             threads: arguments.number("threads")?.unwrap_or(1),
-            date_format: java_date::to_chrono(arguments.value("date-format")?.unwrap_or(DATE_FORMAT))?,
         })
     }
 
@@ -161,12 +127,10 @@ impl Options {
         let (mut count, mut reported) = (Count::default(), Count::default());
         let mut now = clock.wall().0;
         let (mut reported_at, mut consumed_at) = (now, now);
-        while total.records.load(Ordering::Relaxed) < self.records && now - consumed_at <= self.timeout_ms {
+        while total.records.load(Ordering::Relaxed) < self.plan.records && now - consumed_at <= self.plan.timeout_ms {
             let before = count;
             let polled = consumer.poll(Duration::from_millis(100), |record| {
-                let len = |bytes: Option<&[u8]>| bytes.map_or(0, <[u8]>::len) as u64;
-                count.records += 1;
-                count.bytes += len(record.key) + len(record.value);
+                count.add(record);
                 (Verdict::Accept, ControlFlow::Continue(()))
             })?;
             total.records.fetch_add(count.records - before.records, Ordering::Relaxed);
@@ -175,8 +139,8 @@ impl Options {
             if polled > 0 {
                 consumed_at = now;
             }
-            if polled > 0 && now - reported_at >= self.interval_ms {
-                if self.detailed {
+            if polled > 0 && now - reported_at >= self.plan.interval_ms {
+                if self.plan.detailed {
                     self.report(count, reported, (reported_at, now), number);
                 }
                 (reported, reported_at) = (count, now);
@@ -189,8 +153,8 @@ impl Options {
         let elapsed = (end - start) as f64;
         println!(
             "{}, {}, {:.4}, {:.4}, {:.4}, {}, {} for share consumer {number}",
-            self.date(start),
-            self.date(end),
+            self.plan.date(start),
+            self.plan.date(end),
             now.bytes as f64 / MIB,
             1000.0 * ((now.bytes - before.bytes) as f64 / MIB) / elapsed,
             (now.records - before.records) as f64 / elapsed * 1000.0,
@@ -203,37 +167,20 @@ impl Options {
         let (mib, elapsed) = (count.bytes as f64 / MIB, (end - start) as f64 / 1000.0);
         format!(
             "{}, {}, {mib:.4}, {:.4}, {:.4}, {}, {}",
-            self.date(start),
-            self.date(end),
+            self.plan.date(start),
+            self.plan.date(end),
             mib / elapsed,
             count.records as f64 / elapsed,
             count.records,
             end - start
         )
     }
-
-    fn date(&self, millis: i64) -> String {
-        let time = Local.timestamp_millis_opt(millis).single();
-        time.map_or_else(String::new, |time| time.format(&self.date_format).to_string())
-    }
 }
 
 fn check(arguments: &Arguments, output: &mut Output) -> Result<(), Stop> {
     arguments.require(&["topic", "bootstrap-server"])?;
-    if arguments.count(&["messages", "num-records"]) != 1 {
-        let message = "Exactly one of the following arguments is required: [messages], [num-records]";
-        return Err(Stop::Usage(message.to_owned()));
-    }
-    arguments.refuse_with("consumer.config", &["command-config"])?;
-    for (old, new) in [("messages", "num-records"), ("consumer.config", "command-config")] {
-        if arguments.has(old) {
-            output.line(format!("Warning: --{old} is deprecated. Use --{new} instead."));
-        }
-    }
-    match arguments.has("print-metrics") {
-        true => Err(Stop::Message("--print-metrics is not supported by this tool; use Kafka's own".to_owned())),
-        false => Ok(()),
-    }
+    check_one_of_each(arguments, &[["messages", "num-records"]])?;
+    check_old(arguments, output)
 }
 
 fn consumer_properties(arguments: &Arguments) -> Result<Properties, Stop> {

@@ -6,9 +6,9 @@ mod offsets;
 
 use std::time::Duration;
 
+use super::group_command::{self, Failed, Session, check_describe, check_scenarios, print_error, unavailable, usage};
 use super::groups::list_groups;
 use super::{Arguments, Flag, Output, Stop, Tool, admin, hash_order};
-use crate::client::{Client, ClientError};
 
 pub static TOOL: Tool = Tool {
     name: "share-groups",
@@ -42,45 +42,10 @@ pub static TOOL: Tool = Tool {
 
 const ACTIONS: [&str; 5] = ["list", "describe", "delete", "reset-offsets", "delete-offsets"];
 const SCENARIOS: [&str; 3] = ["to-datetime", "to-earliest", "to-latest"];
+/// What Kafka calls groups of this kind.
+const KIND: &str = "Share";
 /// The states of share groups, as Kafka writes them.
 const STATES: [&str; 3] = ["Stable", "Empty", "Dead"];
-
-/// The client and what it was called for.
-struct Session<'a> {
-    client: Client,
-    arguments: &'a Arguments,
-    output: &'a mut Output,
-}
-
-/// Why an action failed.
-enum Failed {
-    /// Told as `Error: …`, which is no failure of the process: Kafka's tool ends with 0, too.
-    Told(String),
-    /// Ends the process with this message.
-    Stopped(String),
-    Usage(String),
-}
-
-impl From<ClientError> for Failed {
-    /// A failure below a layer of Java's futures.
-    fn from(error: ClientError) -> Failed {
-        Failed::Told(error.as_throwable())
-    }
-}
-
-/// A mistake in what an option says.
-impl From<String> for Failed {
-    fn from(message: String) -> Failed {
-        Failed::Usage(message)
-    }
-}
-
-impl Failed {
-    /// A failure below two layers of Java's futures.
-    fn nested(error: &ClientError) -> Failed {
-        Failed::Told(format!("java.util.concurrent.ExecutionException: {}", error.as_throwable()))
-    }
-}
 
 fn run(tool: &'static Tool, words: Vec<String>, output: &mut Output) -> Result<(), Stop> {
     let arguments = Arguments::parse(tool, &words).map_err(uncaught)?;
@@ -94,7 +59,7 @@ fn run(tool: &'static Tool, words: Vec<String>, output: &mut Output) -> Result<(
     client.config.api_timeout = Duration::from_millis(timeout);
     let mut session = Session { client, arguments: &arguments, output };
     let result = if arguments.has("list") {
-        list(&mut session)
+        group_command::list(&mut session, KIND, &STATES)
     } else if arguments.has("describe") {
         describe::describe(&mut session)
     } else if arguments.has("delete") {
@@ -106,9 +71,7 @@ fn run(tool: &'static Tool, words: Vec<String>, output: &mut Output) -> Result<(
     };
     match result {
         Ok(()) => Ok(()),
-        Err(Failed::Usage(message)) => Err(Stop::Usage(message)),
-        Err(Failed::Stopped(message)) => Err(Stop::Message(message)),
-        Err(Failed::Told(message)) => tell(output, &message),
+        Err(failed) => tell(output, &failed.message()?),
     }
 }
 
@@ -122,14 +85,6 @@ fn tell(output: &mut Output, message: &str) -> Result<(), Stop> {
     Ok(())
 }
 
-fn print_error(output: &mut Output, message: &str) {
-    output.line(format!("\nError: {message}"));
-}
-
-fn usage<T>(message: impl Into<String>) -> Result<T, Stop> {
-    Err(Stop::Usage(message.into()))
-}
-
 fn check(arguments: &Arguments, output: &mut Output) -> Result<(), Stop> {
     let needs: [(&str, &[&str]); 4] = [
         ("members", &["describe"]),
@@ -137,12 +92,9 @@ fn check(arguments: &Arguments, output: &mut Output) -> Result<(), Stop> {
         ("state", &["describe", "list"]),
         ("verbose", &["describe"]),
     ];
-    let missing = needs.iter().find(|(flag, owners)| arguments.has(flag) && arguments.count(owners) == 0);
-    if let Some((flag, _)) = missing.filter(|_| !arguments.has("help") && !arguments.has("version")) {
-        return Err(Stop::Message(format!(
-            "Exception in thread \"main\" joptsimple.UnavailableOptionException: Option(s) [{flag}] are unavailable given \
-             other options on the command line"
-        )));
+    if let Some(message) = unavailable(arguments, &needs) {
+        let thrown = "Exception in thread \"main\" joptsimple.UnavailableOptionException";
+        return Err(Stop::Message(format!("{thrown}: {message}")));
     }
     arguments.help_or_version("This tool helps to list, describe, reset and delete share groups.", output)?;
     arguments.require(&["bootstrap-server"])?;
@@ -164,15 +116,7 @@ fn check(arguments: &Arguments, output: &mut Output) -> Result<(), Stop> {
 fn check_actions(arguments: &Arguments) -> Result<(), Stop> {
     let has_group = arguments.has("group") || arguments.has("all-groups");
     if arguments.has("describe") {
-        if !has_group {
-            return usage("Option [describe] takes one of these options: [all-groups], [group]");
-        }
-        if arguments.count(&["members", "offsets", "state"]) > 1 {
-            return usage("Option [describe] takes at most one of these options: [members], [offsets], [state]");
-        }
-        if !arguments.values("state").is_empty() {
-            return usage("Option [describe] does not take a value for [state]");
-        }
+        check_describe(arguments, "[all-groups], [group]")?;
     }
     if arguments.has("delete") {
         if !has_group {
@@ -207,42 +151,11 @@ fn check_reset(arguments: &Arguments) -> Result<(), Stop> {
     if arguments.count(&SCENARIOS) == 0 {
         return usage("Option [reset-offsets] takes one of these options: [to-datetime], [to-earliest], [to-latest]");
     }
-    for scenario in SCENARIOS {
-        let others: Vec<&str> = SCENARIOS.into_iter().filter(|other| *other != scenario).collect();
-        arguments.refuse_with(scenario, &others)?;
-    }
-    Ok(())
-}
-
-fn list(session: &mut Session<'_>) -> Result<(), Failed> {
-    let arguments = session.arguments;
-    if !arguments.has("state") {
-        for group in list_groups(&mut session.client, &[], &["Share"]).map_err(|error| Failed::nested(&error))? {
-            session.output.line(group.id);
-        }
-        return Ok(());
-    }
-    let text = arguments.value("state")?.unwrap_or_default();
-    let find = |name: &str| STATES.into_iter().find(|state| state.eq_ignore_ascii_case(name.trim()));
-    let states = match text.is_empty() {
-        true => Some(Vec::new()),
-        false => text.split(',').map(find).collect::<Option<Vec<&str>>>(),
-    };
-    let states = states.ok_or_else(|| {
-        Failed::Usage(format!("Invalid state list '{text}'. Valid states are: {}", STATES.join(", ")))
-    })?;
-    let groups = list_groups(&mut session.client, &states, &["Share"])?;
-    let width = groups.iter().map(|group| group.id.chars().count()).max().unwrap_or(0).max(15);
-    session.output.line(format!("{:width$} STATE", "GROUP"));
-    for group in groups {
-        let state = if group.state.is_empty() { "Unknown" } else { &group.state };
-        session.output.line(format!("{:width$} {state}", group.id));
-    }
-    Ok(())
+    check_scenarios(arguments, &SCENARIOS)
 }
 
 fn delete(session: &mut Session<'_>) -> Result<(), Failed> {
-    let listed = list_groups(&mut session.client, &[], &["Share"]).map_err(|error| Failed::nested(&error))?;
+    let listed = list_groups(&mut session.client, &[], &[KIND]).map_err(|error| Failed::nested(&error))?;
     let mut wanted: Vec<String> = match session.arguments.has("all-groups") {
         true => listed.iter().map(|group| group.id.clone()).collect(),
         false => session.arguments.values("group").into_iter().map(str::to_owned).collect(),

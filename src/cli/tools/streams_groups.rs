@@ -10,8 +10,7 @@ mod remove;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use super::consumer_groups::{Failed, Session, print_error};
-use super::groups::list_groups;
+use super::group_command::{self, Failed, Session, group_ids, print_error};
 use super::{Arguments, Flag, Output, Stop, Tool, admin};
 
 pub static TOOL: Tool = Tool {
@@ -52,6 +51,8 @@ pub static TOOL: Tool = Tool {
     run,
 };
 
+/// What Kafka calls groups of this kind.
+const KIND: &str = "Streams";
 /// The states of streams groups, as Kafka writes them.
 const STATES: [&str; 6] = ["Stable", "Dead", "Empty", "Assigning", "Reconciling", "NotReady"];
 
@@ -75,7 +76,7 @@ fn run(tool: &'static Tool, words: Vec<String>, output: &mut Output) -> Result<(
     client.config.api_timeout = Duration::from_millis(timeout);
     let mut session = Session { client, arguments: &arguments, output };
     let result = if arguments.has("list") {
-        list(&mut session)
+        group_command::list(&mut session, KIND, &STATES)
     } else if arguments.has("describe") {
         describe::describe(&mut session)
     } else if arguments.has("delete") {
@@ -87,8 +88,7 @@ fn run(tool: &'static Tool, words: Vec<String>, output: &mut Output) -> Result<(
     };
     match result {
         Ok(()) => Ok(()),
-        Err(Failed::Usage(message)) => Err(Stop::Usage(message)),
-        Err(Failed::Told(message)) => tell(output, &message),
+        Err(failed) => tell(output, &failed.message()?),
     }
 }
 
@@ -106,42 +106,10 @@ fn tell(output: &mut Output, message: &str) -> Result<(), Stop> {
     Err(Stop::Told)
 }
 
-fn list(session: &mut Session<'_>) -> Result<(), Failed> {
-    let arguments = session.arguments;
-    if !arguments.has("state") {
-        for id in all_groups(session)? {
-            session.output.line(id);
-        }
-        return Ok(());
-    }
-    let text = arguments.value("state")?.unwrap_or_default();
-    let find = |name: &str| STATES.into_iter().find(|state| state.eq_ignore_ascii_case(name.trim()));
-    let states = match text.is_empty() {
-        true => Some(Vec::new()),
-        false => text.split(',').map(find).collect::<Option<Vec<&str>>>(),
-    };
-    let states = states.ok_or_else(|| {
-        Failed::Usage(format!("Invalid state list '{text}'. Valid states are: {}", STATES.join(", ")))
-    })?;
-    let groups = list_groups(&mut session.client, &states, &["Streams"])?;
-    let width = groups.iter().map(|group| group.id.chars().count()).max().unwrap_or(0).max(15);
-    session.output.line(format!("{:width$} STATE", "GROUP"));
-    for group in groups {
-        let state = if group.state.is_empty() { "Unknown" } else { &group.state };
-        session.output.line(format!("{:width$} {state}", group.id));
-    }
-    Ok(())
-}
-
-fn all_groups(session: &mut Session<'_>) -> Result<Vec<String>, Failed> {
-    let groups = list_groups(&mut session.client, &[], &["Streams"]).map_err(|error| Failed::nested(&error))?;
-    Ok(groups.into_iter().map(|group| group.id).collect())
-}
-
 /// The groups that the arguments name, each once.
 fn wanted(session: &mut Session<'_>) -> Result<Vec<String>, Failed> {
     if session.arguments.has("all-groups") {
-        return all_groups(session);
+        return group_ids(session, KIND);
     }
     let mut seen = BTreeSet::new();
     let given = session.arguments.values("group").into_iter().filter(|id| seen.insert(*id));

@@ -1,5 +1,6 @@
 //! Which flags go together.
 
+use super::super::group_command::{check_describe, check_scenarios, unavailable, usage};
 use super::super::{Arguments, Output, Stop};
 use super::ACTIONS;
 
@@ -32,10 +33,6 @@ pub(super) fn check(arguments: &Arguments, output: &mut Output) -> Result<(), St
     }
 }
 
-fn usage<T>(message: impl Into<String>) -> Result<T, Stop> {
-    Err(Stop::Usage(message.into()))
-}
-
 /// Flags that only exist beside others. Kafka's parser finds this before its tool does, and the tool does not catch it.
 fn check_availability(arguments: &Arguments) -> Result<(), Stop> {
     let needs: [(&str, &[&str]); 5] = [
@@ -45,12 +42,10 @@ fn check_availability(arguments: &Arguments) -> Result<(), Stop> {
         ("state", &["describe", "list"]),
         ("type", &["list"]),
     ];
-    let missing = needs.iter().find(|(flag, owners)| arguments.has(flag) && arguments.count(owners) == 0);
-    match missing.filter(|_| !arguments.has("help") && !arguments.has("version")) {
-        Some((flag, _)) => Err(Stop::Message(format!(
-            "Exception in thread \"main\" joptsimple.UnavailableOptionException: Option(s) [{flag}] are unavailable given \
-             other options on the command line"
-        ))),
+    match unavailable(arguments, &needs) {
+        Some(message) => {
+            Err(Stop::Message(format!("Exception in thread \"main\" joptsimple.UnavailableOptionException: {message}")))
+        }
         None => Ok(()),
     }
 }
@@ -58,15 +53,7 @@ fn check_availability(arguments: &Arguments) -> Result<(), Stop> {
 fn check_actions(arguments: &Arguments) -> Result<(), Stop> {
     let has_group = arguments.has("group") || arguments.has("all-groups");
     if arguments.has("describe") {
-        if !has_group {
-            return usage("Option [describe] takes one of these options: [group], [all-groups]");
-        }
-        if arguments.count(&["members", "offsets", "state"]) > 1 {
-            return usage("Option [describe] takes at most one of these options: [members], [offsets], [state]");
-        }
-        if !arguments.values("state").is_empty() {
-            return usage("Option [describe] does not take a value for [state]");
-        }
+        check_describe(arguments, "[group], [all-groups]")?;
     }
     if arguments.has("delete") {
         if !has_group {
@@ -96,9 +83,5 @@ fn check_reset(arguments: &Arguments) -> Result<(), Stop> {
     if !arguments.has("group") && !arguments.has("all-groups") {
         return usage("Option [reset-offsets] takes one of these options: [group], [all-groups]");
     }
-    for scenario in SCENARIOS {
-        let others: Vec<&str> = SCENARIOS.into_iter().filter(|other| *other != scenario).collect();
-        arguments.refuse_with(scenario, &others)?;
-    }
-    Ok(())
+    check_scenarios(arguments, &SCENARIOS)
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::super::group_command::assignment_text;
 use super::super::hash_order;
 use super::coordinator::{Committed, Group, Member, committed, describe as describe_group};
 use super::list::consumer_groups;
@@ -186,8 +187,8 @@ fn print_members(session: &mut Session<'_>, id: &str, group: &Group, verbose: bo
         instance: widest(17, &|member| member.instance.len()),
         host: widest(15, &|member| member.host.len()),
         client: widest(15, &|member| member.client_id.chars().count()),
-        current: widest(20, &|member| assignment_text(&member.assigned).chars().count()),
-        target: widest(20, &|member| assignment_text(&member.target).chars().count()),
+        current: widest(20, &|member| assigned(&member.assigned).chars().count()),
+        target: widest(20, &|member| assigned(&member.target).chars().count()),
         with_instance: measured.iter().any(|member| !member.instance.is_empty()),
         with_upgrade: measured.iter().any(|member| member.upgraded == Some(true))
             && measured.iter().any(|member| member.upgraded == Some(false)),
@@ -217,9 +218,9 @@ fn print_members(session: &mut Session<'_>, id: &str, group: &Group, verbose: bo
             &member.client_id,
             &member.assigned.len().to_string(),
             &number(member.epoch),
-            &assignment_text(&member.assigned),
+            &assigned(&member.assigned),
             &number(group.assignment_epoch),
-            &assignment_text(&member.target),
+            &assigned(&member.target),
             &member.upgraded.map_or(MISSING.to_owned(), |upgraded| upgraded.to_string()),
         ]));
     }
@@ -262,21 +263,9 @@ impl Widths {
     }
 }
 
-fn assignment_text(partitions: &[TopicPartition]) -> String {
-    let mut of_topic: BTreeMap<&str, Vec<i32>> = BTreeMap::new();
-    for partition in partitions {
-        of_topic.entry(&partition.topic).or_default().push(partition.partition);
-    }
-    let mut texts: Vec<String> = of_topic
-        .into_iter()
-        .map(|(topic, mut ids)| {
-            ids.sort_unstable();
-            let ids: Vec<String> = ids.iter().map(i32::to_string).collect();
-            format!("{topic}:{}", ids.join(","))
-        })
-        .collect();
-    texts.sort_unstable();
-    if texts.is_empty() { MISSING.to_owned() } else { texts.join(";") }
+/// The partitions, or that there are none.
+fn assigned(partitions: &[TopicPartition]) -> String {
+    if partitions.is_empty() { MISSING.to_owned() } else { assignment_text(partitions) }
 }
 
 fn print_state(session: &mut Session<'_>, id: &str, group: &Group, verbose: bool) -> Result<(), Failed> {

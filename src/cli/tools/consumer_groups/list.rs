@@ -18,10 +18,7 @@ pub(super) fn list(session: &mut Session<'_>) -> Result<(), Failed> {
     }
     let wanted_types = chosen(arguments.value("type")?, &["Classic", "Consumer"], "types")?;
     let wanted_states = chosen(arguments.value("state")?, &STATES, "state")?;
-    let groups = filtered(session, &wanted_states, &wanted_types).map_err(|error| match error {
-        Failed::Told(message) => Failed::Told(message),
-        usage @ Failed::Usage(_) => usage,
-    })?;
+    let groups = filtered(session, &wanted_states, &wanted_types)?;
     let width = groups.iter().map(|group| group.id.chars().count().max(15)).max().unwrap_or(15) + 10;
     let row = |id: &str, kind: &str, state: &str| {
         let mut line = format!("{id:width$}");
@@ -45,7 +42,7 @@ pub(super) fn list(session: &mut Session<'_>) -> Result<(), Failed> {
 pub(super) fn consumer_groups(session: &mut Session<'_>) -> Result<Vec<String>, Failed> {
     let groups = filtered(session, &[], &[]).map_err(|failed| match failed {
         Failed::Told(message) => Failed::Told(format!("java.util.concurrent.ExecutionException: {message}")),
-        usage @ Failed::Usage(_) => usage,
+        other => other,
     })?;
     Ok(groups.into_iter().map(|group| group.id).collect())
 }

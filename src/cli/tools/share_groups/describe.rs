@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::super::groups::list_groups;
+use super::super::group_command::{assignment_text, group_ids};
 use super::calls::{self, Group};
-use super::{Failed, Session, print_error};
+use super::{Failed, KIND, Session, print_error};
 use crate::types::TopicPartition;
 
 /// What stands for a value that is not there.
@@ -13,10 +13,7 @@ const MISSING: &str = "-";
 pub(super) fn describe(session: &mut Session<'_>) -> Result<(), Failed> {
     let arguments = session.arguments;
     let ids: Vec<String> = match arguments.has("all-groups") {
-        true => {
-            let groups = list_groups(&mut session.client, &[], &["Share"]).map_err(|error| Failed::nested(&error))?;
-            groups.into_iter().map(|group| group.id).collect()
-        }
+        true => group_ids(session, KIND)?,
         false => arguments.values("group").into_iter().map(str::to_owned).collect(),
     };
     let mut groups = BTreeMap::new();
@@ -137,21 +134,4 @@ fn print_members(session: &mut Session<'_>, id: &str, group: &Group, verbose: bo
         ]));
     }
     session.output.line("");
-}
-
-fn assignment_text(partitions: &[TopicPartition]) -> String {
-    let mut of_topic: BTreeMap<&str, Vec<i32>> = BTreeMap::new();
-    for partition in partitions {
-        of_topic.entry(&partition.topic).or_default().push(partition.partition);
-    }
-    let mut texts: Vec<String> = of_topic
-        .into_iter()
-        .map(|(topic, mut ids)| {
-            ids.sort_unstable();
-            let ids: Vec<String> = ids.iter().map(i32::to_string).collect();
-            format!("{topic}:{}", ids.join(","))
-        })
-        .collect();
-    texts.sort_unstable();
-    texts.join(";")
 }

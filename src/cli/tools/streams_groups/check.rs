@@ -1,5 +1,6 @@
 //! Which flags go together.
 
+use super::super::group_command::{check_describe, check_scenarios, unavailable, usage};
 use super::super::{Arguments, Output, Stop};
 
 const ACTIONS: [&str; 5] = ["list", "describe", "reset-offsets", "delete", "delete-offsets"];
@@ -31,10 +32,6 @@ pub(super) fn check(arguments: &Arguments, output: &mut Output) -> Result<(), St
     }
 }
 
-fn usage<T>(message: impl Into<String>) -> Result<T, Stop> {
-    Err(Stop::Usage(message.into()))
-}
-
 /// Flags that only exist beside others.
 fn check_availability(arguments: &Arguments) -> Result<(), Stop> {
     let needs: [(&str, &[&str]); 4] = [
@@ -43,11 +40,8 @@ fn check_availability(arguments: &Arguments) -> Result<(), Stop> {
         ("offsets", &["describe"]),
         ("verbose", &["describe"]),
     ];
-    let missing = needs.iter().find(|(flag, owners)| arguments.has(flag) && arguments.count(owners) == 0);
-    match missing.filter(|_| !arguments.has("help") && !arguments.has("version")) {
-        Some((flag, _)) => {
-            Err(Stop::Message(format!("Option(s) [{flag}] are unavailable given other options on the command line")))
-        }
+    match unavailable(arguments, &needs) {
+        Some(message) => Err(Stop::Message(message)),
         None => Ok(()),
     }
 }
@@ -56,15 +50,7 @@ fn check_actions(arguments: &Arguments) -> Result<(), Stop> {
     let has_group = arguments.has("group") || arguments.has("all-groups");
     let has_topics = arguments.has("input-topic") || arguments.has("all-input-topics");
     if arguments.has("describe") {
-        if !has_group {
-            return usage("Option [describe] takes one of these options: [all-groups], [group]");
-        }
-        if arguments.count(&["members", "offsets", "state"]) > 1 {
-            return usage("Option [describe] takes at most one of these options: [members], [offsets], [state]");
-        }
-        if !arguments.values("state").is_empty() {
-            return usage("Option [describe] does not take a value for [state]");
-        }
+        check_describe(arguments, "[all-groups], [group]")?;
     }
     if arguments.has("delete") {
         if !has_group {
@@ -98,11 +84,7 @@ fn check_reset(arguments: &Arguments) -> Result<(), Stop> {
     if arguments.count(&["group", "all-groups"]) == 0 {
         return usage("Option [reset-offsets] takes one of these options: [all-groups], [group]");
     }
-    for scenario in SCENARIOS {
-        let others: Vec<&str> = SCENARIOS.into_iter().filter(|other| *other != scenario).collect();
-        arguments.refuse_with(scenario, &others)?;
-    }
-    Ok(())
+    check_scenarios(arguments, &SCENARIOS)
 }
 
 fn check_internal_topics(arguments: &Arguments) -> Result<(), Stop> {

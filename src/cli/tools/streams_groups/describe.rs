@@ -2,9 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::super::consumer_groups::{Committed, Failed, Session, in_map_order, print_error};
+use super::super::consumer_groups::{Committed, in_map_order};
+use super::super::group_command::{Failed, Session, group_ids, print_error};
 use super::super::leaders::{list_offsets, timestamp};
-use super::all_groups;
+use super::KIND;
 use super::group::{self, Group};
 use crate::client::ClientError;
 use crate::protocol::newer::StreamsDescribedTasks;
@@ -16,7 +17,7 @@ const MISSING: &str = "-";
 pub(super) fn describe(session: &mut Session<'_>) -> Result<(), Failed> {
     let arguments = session.arguments;
     let ids = match arguments.has("all-groups") {
-        true => all_groups(session)?,
+        true => group_ids(session, KIND)?,
         // A group that is named twice is described twice, as by Kafka's tool.
         false => arguments.values("group").into_iter().map(str::to_owned).collect(),
     };

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::super::consumer_groups::{Session, print_error};
+use super::super::group_command::{Session, print_error};
 use super::super::hash_order;
 use super::group::{self, Group};
 

@@ -1,7 +1,8 @@
 //! Offsets of streams groups moved and deleted.
 
 use super::super::admin::delete_topics;
-use super::super::consumer_groups::{self, Failed, Offsets, Session, print_error};
+use super::super::consumer_groups::{self, Offsets};
+use super::super::group_command::{Failed, Session, print_error};
 use super::super::hash_order;
 use super::{group, internal_topics, wanted};
 use crate::client::ClientError;

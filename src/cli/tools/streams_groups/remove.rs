@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::super::admin::delete_topics;
-use super::super::consumer_groups::{Failed, Session, delete_group, print_error};
+use super::super::consumer_groups::delete_group;
+use super::super::group_command::{Failed, Session, print_error};
 use super::super::groups::list_groups;
 use super::super::hash_order;
 use super::{internal_topics, wanted};
