@@ -11,7 +11,7 @@ const protocolName = "range"
 // runClassic is a member of a classic group: it joins, is told its partitions, and sends heartbeats.
 func (m *member) runClassic() {
 	m.joinClassic()
-	beat := time.NewTicker(m.pause)
+	beat := time.NewTimer(m.phase())
 	defer beat.Stop()
 	for {
 		select {
@@ -22,6 +22,7 @@ func (m *member) runClassic() {
 			m.id = ""
 			m.joinClassic()
 		case <-beat.C:
+			beat.Reset(m.pause)
 			request := kmsg.NewPtrHeartbeatRequest()
 			request.Version = 4
 			request.Group, request.Generation, request.MemberID = m.group, m.generation, m.id

@@ -17,7 +17,7 @@ const (
 func (m *member) runConsumer() {
 	m.id, m.generation = newMemberID(), joining
 	var owned []int32
-	beat := time.NewTicker(m.pause)
+	beat := time.NewTimer(m.phase())
 	defer beat.Stop()
 	for {
 		answer := m.heartbeat(owned)
@@ -37,6 +37,7 @@ func (m *member) runConsumer() {
 			}
 			m.id, m.generation, owned = newMemberID(), joining, nil
 		case <-beat.C:
+			beat.Reset(m.pause)
 		}
 	}
 }

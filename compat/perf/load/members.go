@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"math/rand"
 	"sync"
 	"time"
 )
@@ -117,6 +118,11 @@ type member struct {
 	leaves     chan departure
 	id         string
 	generation int32 // or epoch
+}
+
+// phase is when a member's first heartbeat is due: members of many processes do not beat in step. Both brokers get the same ones.
+func (m *member) phase() time.Duration {
+	return time.Duration(rand.New(rand.NewSource(int64(m.at.group)<<16 | int64(m.at.member))).Int63n(int64(m.pause)))
 }
 
 // A member is to leave, and to tell: when it is none for now, or when it has left for good.
