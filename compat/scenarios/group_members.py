@@ -57,7 +57,7 @@ class Member:
                 expect(code in (0, 143), f"member {self.name} ended with {code}", tail(self.errors.read_bytes()))
 
     def intervals(self) -> list[tuple[int, int, int, str]]:
-        """(partition, from, to, member) of each span of ownership."""
+        """(partition, from, to, member) of each span of ownership; of one that no revocation ended the member says so."""
         since, spans = {}, []
         for at, what, *numbers in self.events():
             if what == "+":
@@ -65,7 +65,7 @@ class Member:
             elif what == "-" and int(numbers[0]) in since:
                 spans.append((int(numbers[0]), since.pop(int(numbers[0])), int(at), self.name))
         last = self.ended_at or int(time.time() * 1000)
-        return spans + [(partition, begun, last, self.name) for partition, begun in since.items()]
+        return spans + [(partition, begun, last, f"{self.name}, which was never told to give it up,") for partition, begun in since.items()]
 
 
 @contextlib.contextmanager
