@@ -29,6 +29,8 @@ def main(bootstrap, group, topic, assignor, instance):
         "bootstrap.servers": bootstrap, "group.id": group, "auto.offset.reset": "earliest", "enable.auto.commit": False,
         # New topics are looked for as often.
         "topic.metadata.refresh.interval.ms": 2000,
+        # A connection cut again and again is waited for up to 10 s by default: then the session can be over before it is back.
+        "reconnect.backoff.max.ms": 1000,
     }
     if assignor.startswith("server-"):
         settings |= {"group.protocol": "consumer", "group.remote.assignor": assignor.removeprefix("server-")}
