@@ -81,7 +81,8 @@ pub enum BrokerError {
     NotFormatted(PathBuf),
     #[error(
         "the metadata holds {what} ({count} of its kind), which guards access and would not be enforced here: remove \
-         it with a broker that enforces it, or stay with that broker"
+         it with a broker that enforces it, stay with that broker, or set ottla.takeover.ignore.security=true, and whoever \
+         reaches a PLAINTEXT listener may do everything"
     )]
     Guarded { what: String, count: usize },
     #[error("a task of the start ended early: {0}")]
@@ -302,7 +303,7 @@ fn open_storage(
     }
     let cluster = Cluster::open(store, log_dirs.context().clone(), clock.clone(), &setup.control)?;
     let image = cluster.image();
-    storage::refuse_guards(&image)?;
+    storage::refuse_guards(&image, &config)?;
     report::lines(&image, store).iter().for_each(|line| tracing::warn!("{line}"));
     publisher::take_over_broker_configs(store, &image);
     log_dirs.context().set_producer_rules(storage::producer_rules(&store.broker()));

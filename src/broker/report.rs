@@ -10,7 +10,9 @@ const NAMES_MAX: usize = 10;
 
 /// One line for each kind of thing that has no effect.
 pub fn lines(image: &MetadataImage, configs: &ConfigStore) -> Vec<String> {
-    [compacted(image, configs), quotas(image), settings(image)].into_iter().flatten().collect()
+    let ways_in = [credentials(image), tokens(image)];
+    let lines = [acls(image), compacted(image, configs), quotas(image), settings(image)];
+    lines.into_iter().chain(ways_in).flatten().collect()
 }
 
 /// Topics that would be compacted if the cleaner were not switched off.
@@ -24,6 +26,30 @@ fn compacted(image: &MetadataImage, configs: &ConfigStore) -> Option<String> {
         image.topics.iter().map(|topic| &*topic.name).filter(is_compacted).map(str::to_owned).collect();
     let grow = if names.is_empty() { String::new() } else { format!("; these grow: {}", listed(&names)) };
     Some(format!("log.cleaner.enable=false is deprecated, and compacted topics are neither compacted nor cut{grow}"))
+}
+
+/// ACLs stop the start unless the operator said that they are ignored.
+fn acls(image: &MetadataImage) -> Option<String> {
+    let count = image.acls.len();
+    (count > 0).then(|| {
+        format!("SECURITY IS IGNORED (ottla.takeover.ignore.security=true): {count} ACLs are kept and described, but NOT ENFORCED")
+    })
+}
+
+fn credentials(image: &MetadataImage) -> Option<String> {
+    let users: BTreeSet<&String> = image.scram.values().flat_map(BTreeMap::keys).collect();
+    (!users.is_empty()).then(|| {
+        format!(
+            "SCRAM credentials of {} users are kept, and nobody is asked for them: there is no SASL listener",
+            users.len()
+        )
+    })
+}
+
+fn tokens(image: &MetadataImage) -> Option<String> {
+    let count = image.delegation_tokens.len();
+    (count > 0)
+        .then(|| format!("{count} delegation tokens are kept, and nobody can use them: there is no SASL listener"))
 }
 
 fn quotas(image: &MetadataImage) -> Option<String> {

@@ -73,15 +73,14 @@ fn descriptors() -> usize {
     limit.saturating_sub(DESCRIPTORS_RESERVED).clamp(DESCRIPTORS_MIN, DESCRIPTORS_MAX) as usize
 }
 
-/// Metadata that guards access stops the start: it would be kept and not enforced.
-pub fn refuse_guards(image: &MetadataImage) -> Result<(), BrokerError> {
-    if let Some(acl) = image.acls.values().next() {
-        let what = format!("an ACL for {} on {}", acl.principal, acl.resource_name);
-        return Err(BrokerError::Guarded { what, count: image.acls.len() });
+/// Metadata that guards access stops the start: it would be kept and not enforced. What lets somebody in who cannot come in here
+/// (SCRAM credentials and delegation tokens, without a SASL listener) guards nothing.
+pub fn refuse_guards(image: &MetadataImage, config: &BrokerConfig) -> Result<(), BrokerError> {
+    match image.acls.values().next() {
+        Some(acl) if !config.ottla_takeover_ignore_security => {
+            let what = format!("an ACL for {} on {}", acl.principal, acl.resource_name);
+            Err(BrokerError::Guarded { what, count: image.acls.len() })
+        }
+        Some(_) | None => Ok(()),
     }
-    if let Some(id) = image.delegation_tokens.keys().next() {
-        let what = format!("the delegation token {id}");
-        return Err(BrokerError::Guarded { what, count: image.delegation_tokens.len() });
-    }
-    Ok(())
 }

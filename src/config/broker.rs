@@ -77,6 +77,10 @@ macro_rules! declare {
             pub ottla_log_format: LogFormat,
             /// `ottla.request.memory.bytes`: what all requests in hand may hold together.
             pub ottla_request_memory_bytes: u64,
+            /// `ottla.takeover.ignore.security`: starts although what guards access is not enforced.
+            pub ottla_takeover_ignore_security: bool,
+            /// The listeners that are not opened because their protocol is not served and security is ignored.
+            pub closed_listeners: Vec<Listener>,
         }
 
         impl BrokerConfig {
@@ -102,6 +106,8 @@ macro_rules! declare {
                     ottla_admin_listener: derived.ottla.admin_listener,
                     ottla_log_format: derived.ottla.log_format,
                     ottla_request_memory_bytes: derived.ottla.request_memory_bytes,
+                    ottla_takeover_ignore_security: derived.ottla.takeover_ignore_security,
+                    closed_listeners: derived.closed_listeners,
                 }
             }
         }
@@ -145,8 +151,11 @@ impl BrokerConfig {
     /// Reads and checks the keys that are set, `built_in` when no file says what to listen on.
     pub fn parse(texts: &Texts, built_in: bool) -> Result<(BrokerConfig, Values), InvalidValue> {
         let values = Values::parse(BROKER_KEYS, |key| texts.get(key).map(String::as_str))?;
-        let derived = derived::derive(&values, texts, built_in)?;
+        let mut derived = derived::derive(&values, texts, built_in)?;
         rules::check(&values, texts, &derived)?;
+        if derived.ottla.takeover_ignore_security {
+            derived.close_secured();
+        }
         Ok((BrokerConfig::assemble(&values, derived), values))
     }
 

@@ -32,6 +32,18 @@ pub(super) struct Derived {
     pub topic_defaults: TopicConfig,
     pub unstable_api_versions_enable: bool,
     pub ottla: OttlaConfig,
+    pub closed_listeners: Vec<Listener>,
+}
+
+impl Derived {
+    /// Leaves the listeners closed whose protocol is not served. What the controllers' listeners are called stays, as the quorum's
+    /// voters are known by it.
+    pub fn close_secured(&mut self) {
+        let is_plain = |listener: &Listener| listener.protocol == SecurityProtocol::Plaintext;
+        let (open, closed) = std::mem::take(&mut self.listeners).into_iter().partition(is_plain);
+        (self.listeners, self.closed_listeners) = (open, closed);
+        self.advertised_listeners.retain(is_plain);
+    }
 }
 
 /// Puts the fields together.
@@ -70,6 +82,7 @@ pub(super) fn derive(values: &Values, texts: &Texts, built_in: bool) -> Result<D
         topic_defaults: TopicConfig::defaults(values),
         unstable_api_versions_enable: unstable_api_versions(texts)?,
         ottla: OttlaConfig::parse(texts)?,
+        closed_listeners: Vec::new(),
     })
 }
 

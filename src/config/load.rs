@@ -11,9 +11,9 @@ use super::broker::{BrokerConfig, Texts};
 use super::container::{self, Container};
 use super::derived::split_listener_key;
 use super::error::{Allowed, ConfigError, Origin};
+use super::guards;
 use super::internal::{internal_key, is_open, without_effect};
 use super::key::{ConfigKey, Status, Valid};
-use super::listeners::SecurityProtocol;
 use super::nearest::nearest_key;
 use super::ottla::{OTTLA_KEYS, PREFIX};
 use super::properties::{self, escape_value};
@@ -119,8 +119,8 @@ fn judge(
     source.judge_names(&mut report)?;
     source.populate_synonyms();
     let (config, values) = BrokerConfig::parse(&source.texts, built_in).map_err(|invalid| source.explain(invalid))?;
-    source.judge_status(&values, &mut report)?;
-    source.judge_security(&config)?;
+    source.judge_status(&config, &values, &mut report)?;
+    source.judge_listeners(&config, &mut report)?;
     let Source { texts, origins, .. } = source;
     let broker = Arc::new(StaticConfig { config, texts, values, origins, built_in });
     Ok(LoadedConfig { broker, report })
@@ -301,7 +301,12 @@ impl Source {
     }
 
     /// Lists what has no effect and stops at what is refused.
-    fn judge_status(&self, values: &Values, report: &mut StartupReport) -> Result<(), ConfigError> {
+    fn judge_status(
+        &self,
+        config: &BrokerConfig,
+        values: &Values,
+        report: &mut StartupReport,
+    ) -> Result<(), ConfigError> {
         for (key, text) in &self.texts {
             let base = base_name(key);
             let Some(row) = BrokerConfig::key(base) else {
@@ -318,12 +323,14 @@ impl Source {
                     if is_refused(row, &value) {
                         let value = if row.sensitive() { "[hidden]".to_owned() } else { text.clone() };
                         let origin = self.origins.get(key).cloned();
-                        return Err(ConfigError::Refused {
-                            origin,
-                            key: key.clone(),
-                            value,
-                            reason: reason.to_owned(),
-                        });
+                        let is_guard = guards::is_guard(row);
+                        if is_guard && config.ottla_takeover_ignore_security {
+                            report.warnings.push(guards::ignored(&format!("{key}={value}"), reason));
+                            continue;
+                        }
+                        let remedy = if is_guard { guards::REMEDY } else { "" };
+                        let reason = format!("{reason}{remedy}");
+                        return Err(ConfigError::Refused { origin, key: key.clone(), value, reason });
                     }
                 }
             }
@@ -336,18 +343,24 @@ impl Source {
     }
 
     /// A listener that promises more than plaintext must not be opened as plaintext.
-    fn judge_security(&self, config: &BrokerConfig) -> Result<(), ConfigError> {
-        let secured = config.listeners.iter().find(|listener| listener.protocol != SecurityProtocol::Plaintext);
-        let Some(listener) = secured else { return Ok(()) };
-        Err(ConfigError::Refused {
-            origin: self.origins.get("listeners").cloned(),
-            key: "listeners".to_owned(),
-            value: listener.to_string(),
-            reason: format!(
-                "its protocol is {}, and neither TLS nor SASL is served; make it a PLAINTEXT listener (listener.security.protocol.map), reachable by trusted clients only",
-                listener.protocol
-            ),
-        })
+    fn judge_listeners(&self, config: &BrokerConfig, report: &mut StartupReport) -> Result<(), ConfigError> {
+        let refused = |value: String, reason: String| {
+            let (origin, key) = (self.origins.get("listeners").cloned(), "listeners".to_owned());
+            Err(ConfigError::Refused { origin, key, value, reason })
+        };
+        if let Some(listener) = guards::secured(&config.listeners) {
+            return refused(listener.to_string(), format!("{}{}", guards::not_served(listener), guards::REMEDY));
+        }
+        if config.process_roles.broker && config.advertised_listeners.is_empty() {
+            let closed: Vec<String> = config.closed_listeners.iter().map(ToString::to_string).collect();
+            let reason = "none of them is a PLAINTEXT listener for clients, so nothing could be served; add one";
+            return refused(closed.join(","), reason.to_owned());
+        }
+        let closed = config.closed_listeners.iter();
+        report.warnings.extend(
+            closed.map(|listener| guards::ignored(&format!("listener {listener}"), &guards::stays_closed(listener))),
+        );
+        Ok(())
     }
 
     fn explain(&self, invalid: InvalidValue) -> ConfigError {

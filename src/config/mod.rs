@@ -17,6 +17,7 @@ mod derived;
 mod describe;
 mod error;
 mod group;
+mod guards;
 mod internal;
 mod key;
 mod listeners;

@@ -12,6 +12,9 @@ use super::value::{InvalidValue, Values};
 /// What the names of our own keys begin with.
 pub const PREFIX: &str = "ottla.";
 
+/// Whether the node starts without what guards access.
+pub const IGNORE_SECURITY: &str = "ottla.takeover.ignore.security";
+
 /// Every key of our own.
 pub const OTTLA_KEYS: &[ConfigKey] = &[
     row(
@@ -35,6 +38,14 @@ pub const OTTLA_KEYS: &[ConfigKey] = &[
         AtLeast(1 << 20),
         "Memory that all requests in hand may hold together; a quarter of the machine's memory when not set.",
     ),
+    row(
+        IGNORE_SECURITY,
+        Type::Boolean,
+        Is("false"),
+        Any,
+        "Whether this node starts although it does not enforce what guards access: an authorizer, ACLs, a listener with TLS or SASL \
+         (which stays closed). Whoever reaches a PLAINTEXT listener may then do everything.",
+    ),
 ];
 
 /// How log lines look.
@@ -52,6 +63,7 @@ pub struct OttlaConfig {
     pub admin_listener: Option<(String, u16)>,
     pub log_format: LogFormat,
     pub request_memory_bytes: u64,
+    pub takeover_ignore_security: bool,
 }
 
 impl OttlaConfig {
@@ -80,7 +92,10 @@ impl OttlaConfig {
             Some(super::value::Value::Long(bytes)) => bytes.unsigned_abs(),
             _ => machine_memory() / 4,
         };
-        Ok(OttlaConfig { admin_listener, log_format, request_memory_bytes })
+        let ignore_security = OTTLA_KEYS.iter().filter(|row| row.name == IGNORE_SECURITY);
+        let ignored: Vec<_> = ignore_security.map(|row| row.parse(set(row.name))).collect::<Result<_, _>>()?;
+        let takeover_ignore_security = ignored.contains(&super::value::Value::Boolean(true));
+        Ok(OttlaConfig { admin_listener, log_format, request_memory_bytes, takeover_ignore_security })
     }
 }
 

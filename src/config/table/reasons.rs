@@ -25,5 +25,4 @@ pub const TIERED: &str = "there is no tiered storage";
 pub const TLS: &str =
     "TLS is not served, so no client certificate could be asked for; remove the key or set it to none";
 pub const TOKENS: &str = "delegation tokens are off";
-pub const TOKEN_KEY: &str = "delegation tokens are not served; remove the key";
 pub const WHOLE_LOAD: &str = "coordinators read their log as it lies on disk";

@@ -15,7 +15,7 @@ macro_rules! security_keys {
             "How long a delegation token lasts without renewal.";
         "delegation.token.max.lifetime.ms", Long, Is("604800000"), AtLeast(1), ReadOnly, WithoutEffect(TOKENS),
             "How long a delegation token lasts at most.";
-        "delegation.token.secret.key", Password, Null, Any, ReadOnly, Refused(TOKEN_KEY),
+        "delegation.token.secret.key", Password, Null, Any, ReadOnly, WithoutEffect(TOKENS),
             "The secret from which delegation tokens are made.";
         "principal.builder.class", Class, Is("org.apache.kafka.common.security.authenticator.DefaultKafkaPrincipalBuilder"), Any, PerBroker, Refused(PRINCIPAL),
             "The class that derives the principal of a connection.";

@@ -134,7 +134,6 @@ fn what_guards_access_stops_the_start() {
         ("authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer", "authorizer.class.name"),
         ("ssl.client.auth=required", "ssl.client.auth"),
         ("listener.name.plaintext.ssl.client.auth=required", "listener.name.plaintext.ssl.client.auth"),
-        ("delegation.token.secret.key=secret", "delegation.token.secret.key"),
         ("create.topic.policy.class.name=com.example.Policy", "create.topic.policy.class.name"),
         ("principal.builder.class=com.example.Builder", "principal.builder.class"),
         (
