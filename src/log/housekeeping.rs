@@ -158,12 +158,7 @@ impl LogDirs {
                 self.arm_flush(&mut self.lock_housekeeping(), &log, now);
             }
             Job::RecoveryPoints => {
-                self.logs().iter().for_each(|log| {
-                    if let Err(error) = log.save_indexes().and_then(|()| log.save_used_epochs()) {
-                        tracing::warn!(partition = %log.partition(), %error, "checkpoint failed");
-                    }
-                });
-                self.checkpoint_dirs(&[Checkpoint::RecoveryPoint, Checkpoint::Cleaned]);
+                self.sync_logs();
                 self.lock_housekeeping().push(now + self.options.recovery_checkpoint_interval, Job::RecoveryPoints);
             }
             Job::LogStarts => {
@@ -190,6 +185,10 @@ impl LogDirs {
             },
             Work::WriteBack { file, position, len } => {
                 disk::start_write_back(&file, position, len);
+                Ok(())
+            }
+            Work::SyncLogs => {
+                self.sync_logs();
                 Ok(())
             }
             Work::RemoveFiles(paths) => paths.iter().try_for_each(|path| disk::remove(path).map(drop)),
@@ -241,7 +240,7 @@ impl LogDirs {
         self.checkpoint_dir(dir, &[Checkpoint::Cleaned]);
     }
 
-    fn checkpoint_dirs(&self, kinds: &[Checkpoint]) {
+    pub(super) fn checkpoint_dirs(&self, kinds: &[Checkpoint]) {
         (0..self.dirs.len()).for_each(|n| self.checkpoint_dir(n, kinds));
     }
 
@@ -285,7 +284,7 @@ impl LogDirs {
 }
 
 #[derive(Clone, Copy)]
-enum Checkpoint {
+pub(super) enum Checkpoint {
     RecoveryPoint,
     LogStart,
     HighWatermark,

@@ -18,6 +18,7 @@ use super::descriptors::DescriptorCache;
 use super::leader_epochs::LeaderEpochs;
 use super::producer_state::{ProducerEntry, ProducerError, ProducerRules, VerificationGuard};
 use super::segment::{LogPath, Segment};
+use super::syncing::SyncPace;
 use super::work::{Work, WorkQueue};
 use super::writer::{Pending, Writer};
 use super::{LogError, checkpoint, disk, snapshots};
@@ -33,6 +34,7 @@ pub struct LogContext {
     pub changed: AtomicBool,
     /// Some log met a failing disk.
     pub disk_failed: AtomicBool,
+    pub(super) sync_pace: SyncPace,
 }
 
 impl LogContext {
@@ -45,6 +47,7 @@ impl LogContext {
             producer_rules: ArcSwap::from_pointee(producer_rules),
             changed: AtomicBool::new(false),
             disk_failed: AtomicBool::new(false),
+            sync_pace: SyncPace::default(),
         })
     }
 
@@ -288,25 +291,24 @@ impl Log {
         self.flush_to(active)
     }
 
-    fn flush_to(&self, up_to: Offset) -> Result<(), LogError> {
+    pub(super) fn flush_to(&self, up_to: Offset) -> Result<(), LogError> {
         self.ensure_online()?;
         self.save_epochs()?;
         let _one_at_a_time = self.flushing.lock().expect("this lock is never held across a panic");
         let from = self.recovery_point();
+        let segments = self.segments.load_full();
+        // A walk begins where the index says that the recovery point is: of what it says before that, all is durable.
+        for segment in segments.iter() {
+            self.guard(segment.sync_indexes())?;
+        }
         if up_to <= from {
             return Ok(());
         }
         self.sync_metadata()?;
-        let segments = self.segments.load_full();
-        let active = segments.len() - 1;
         for (n, segment) in segments.iter().enumerate() {
             let next_base = segments.get(n + 1).map_or(Offset(i64::MAX), |next| next.base());
-            if next_base <= from || segment.base() >= up_to {
-                continue;
-            }
-            self.guard(segment.sync())?;
-            if n != active {
-                self.guard(segment.sync_indexes())?;
+            if next_base > from && segment.base() < up_to {
+                self.guard(segment.sync())?;
             }
         }
         if self.files_changed.swap(false, Ordering::AcqRel) {
@@ -326,15 +328,6 @@ impl Log {
     /// Records that are not known to be on disk.
     pub fn unflushed_records(&self) -> i64 {
         self.end_offset() - self.recovery_point()
-    }
-
-    /// Writes index entries that only memory holds, so that they need not be rebuilt nor kept.
-    pub fn save_indexes(&self) -> Result<(), LogError> {
-        let active = self.active();
-        if active.offset_index.unsaved() + active.time_index.unsaved() > 0 {
-            self.guard(active.save_indexes())?;
-        }
-        Ok(())
     }
 
     /// Writes everything that lets the next start do without recovery: indexes, producer snapshot, synced data.
@@ -506,6 +499,12 @@ impl Log {
 
     pub(super) fn lock_writer(&self) -> MutexGuard<'_, Writer> {
         self.writer.lock().expect("a panic while appending leaves the log unusable")
+    }
+
+    /// Everything before `offset` was made durable.
+    pub(super) fn raise_recovery_point(&self, offset: Offset) {
+        self.recovery_point.fetch_max(offset.min(self.end_offset()).0, Ordering::AcqRel);
+        self.last_flush.store(self.context.clock.wall().0, Ordering::Release);
     }
 
     pub(super) fn lower_recovery_point(&self, offset: Offset) {

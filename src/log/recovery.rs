@@ -1,8 +1,9 @@
 //! Opening a log: leftovers of interrupted work, segments, the torn tail, indexes, producer states.
 //!
-//! Data before the recovery point is trusted, what lies behind it is walked and checked. Only bytes behind the last
-//! good batch of the last segment are cut. Anything wrong before good data takes the log offline as it is: a human
-//! or a replica can mend it, a cut could not be undone.
+//! Data before the recovery point is trusted, what lies behind it is walked and checked: from the recovery point itself
+//! where the indexes are those of a process that synced them before it moved the point (`resume.rs`). Only bytes
+//! behind the last good batch of the last segment are cut. Anything wrong before good data takes the log offline as it
+//! is: a human or a replica can mend it, a cut could not be undone.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -126,23 +127,44 @@ impl Loader<'_> {
         let bases: Vec<Offset> = self.segments.iter().map(|segment| segment.base()).collect();
         let next = |n: usize| bases.get(n + 1).copied();
         let checked = (0..bases.len()).take_while(|n| !self.is_unchecked(next(*n))).count();
-        let walk_from = bases.get(checked).copied().unwrap_or(Offset(i64::MAX));
         if checked == bases.len() {
             let last = self.segments[checked - 1].clone();
             self.find_end(&last)?;
         }
-        let replay_from = self.load_snapshot(walk_from)?;
+        let resumed = self.segments.get(checked).map(|segment| segment.resume_at(self.options.recovery_point));
+        let resumed = resumed.transpose()?.flatten();
+        if !self.walk_behind(checked, resumed)? {
+            // What counted as synced is not there: nothing but a whole walk tells what is.
+            self.producers = ProducerStates::new(self.context.producer_rules());
+            self.walk_behind(checked, None)?;
+        }
+        Ok(self.segments.last().expect("checked above").next_offset())
+    }
+
+    /// Brings producer states to the end of the first `checked` segments and walks the others, the first of them from
+    /// the batch at `resumed`. Answers false if the log ends before the recovery point nevertheless.
+    fn walk_behind(&mut self, checked: usize, resumed: Option<Located>) -> Result<bool, LogError> {
+        let walked_base = self.segments.get(checked).map_or(Offset(i64::MAX), |segment| segment.base());
+        let trusted = resumed.map_or(walked_base, |_| self.options.recovery_point);
+        let replay_from = self.load_snapshot(trusted)?;
         for n in 0..checked {
             let segment = self.segments[n].clone();
             if segment.next_offset() > replay_from {
-                self.replay(&segment, replay_from)?;
+                self.replay(&segment, replay_from, segment.size())?;
             }
         }
-        for n in checked..bases.len() {
+        for n in checked..self.segments.len() {
             self.recovered = true;
-            self.walk(&self.segments[n].clone(), replay_from, n + 1 == bases.len())?;
+            let segment = self.segments[n].clone();
+            let from = resumed.filter(|_| n == checked);
+            if let Some(batch) = from.filter(|batch| batch.header.base_offset > replay_from) {
+                self.replay(&segment, replay_from, batch.position)?;
+            }
+            if !self.walk(&segment, from, replay_from, n + 1 == self.segments.len())? {
+                return Ok(false);
+            }
         }
-        Ok(self.segments.last().expect("checked above").next_offset())
+        Ok(true)
     }
 
     /// Takes the newest readable snapshot at or before `limit`; answers from where records are to be replayed.
@@ -155,10 +177,10 @@ impl Loader<'_> {
         Ok(self.options.log_start)
     }
 
-    /// Replays a checked segment's batches from `from` into the producer states.
-    fn replay(&mut self, segment: &Segment, from: Offset) -> Result<(), LogError> {
+    /// Replays a segment's batches from `from` into the producer states; those before the byte at `end` are good.
+    fn replay(&mut self, segment: &Segment, from: Offset, end: u64) -> Result<(), LogError> {
         let Some(first) = segment.locate(from)? else { return Ok(()) };
-        let mut scanner = segment.scanner(first.position, segment.size(), WALK_WINDOW_BYTES)?;
+        let mut scanner = segment.scanner(first.position, end, WALK_WINDOW_BYTES)?;
         while let Some(batch) = scanner.next_good()? {
             replay_batch(&mut self.producers, &mut scanner, &batch)?;
         }
@@ -166,12 +188,27 @@ impl Loader<'_> {
         Ok(())
     }
 
-    /// Checks every batch of a segment and builds its indexes again. In the last segment a torn tail is cut.
-    fn walk(&mut self, segment: &Segment, replay_from: Offset, last: bool) -> Result<(), LogError> {
-        segment.clear_indexes()?;
+    /// Checks every batch of a segment, or those from `from` on, and builds the indexes again. In the last segment a
+    /// torn tail is cut. Answers false, with nothing cut, if a walk from `from` meets the end before the recovery point.
+    fn walk(
+        &mut self,
+        segment: &Segment,
+        from: Option<Located>,
+        replay_from: Offset,
+        last: bool,
+    ) -> Result<bool, LogError> {
+        let (position, mut next) = match from {
+            None => {
+                segment.clear_indexes()?;
+                (0, segment.base())
+            }
+            Some(Located { position, header }) => {
+                segment.forget_indexes_behind(header.last_offset(), header.base_offset.max(replay_from))?;
+                (position, header.base_offset)
+            }
+        };
         let size = segment.size();
-        let mut scanner = segment.scanner(0, size, WALK_WINDOW_BYTES)?;
-        let mut next = segment.base();
+        let mut scanner = segment.scanner(position, size, WALK_WINDOW_BYTES)?;
         let broken = loop {
             let batch = match scanner.step()? {
                 Step::End => break None,
@@ -184,13 +221,17 @@ impl Loader<'_> {
             self.accept(segment, &mut scanner, &batch, replay_from)?;
             next = batch.header.next_offset();
         };
+        if from.is_some() && next < self.options.recovery_point && (broken.is_some() || last) {
+            return Ok(false);
+        }
         let mut good = size;
         if let Some(fault) = broken {
             good = fault.position;
             self.settle_damage(segment, &scanner, fault, next, last)?;
         }
         segment.publish(good, next);
-        segment.seal()
+        segment.seal()?;
+        Ok(true)
     }
 
     fn accept(
@@ -209,7 +250,7 @@ impl Loader<'_> {
         if header.last_offset() >= replay_from
             && let Some(txn) = replay_batch(&mut self.producers, scanner, batch)?
         {
-            segment.txn_index.append(&segment.path(FileKind::TxnIndex), &txn)?;
+            segment.add_aborted(&txn)?;
         }
         Ok(())
     }

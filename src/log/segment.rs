@@ -6,7 +6,7 @@
 use std::fs::File;
 use std::io::IoSlice;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 
 use arc_swap::ArcSwap;
@@ -71,6 +71,8 @@ pub struct Segment {
     /// The first batch's timestamp, by which the segment's age is counted; `None` until read or written.
     first_timestamp: Mutex<Option<Millis>>,
     unindexed_bytes: AtomicU64,
+    /// Something was written to an index since they were last made durable.
+    indexes_unsynced: AtomicBool,
     created: Millis,
     jitter: Millis,
     /// What its names end with, until a cleaned segment has its final ones.
@@ -144,6 +146,7 @@ impl Segment {
             largest: Mutex::new(None),
             first_timestamp: Mutex::new(None),
             unindexed_bytes: AtomicU64::new(0),
+            indexes_unsynced: AtomicBool::new(false),
             created: now,
             jitter,
             state: Mutex::new(FileState::Live),
@@ -401,6 +404,7 @@ impl Segment {
 
     /// Writes the index entries that only memory holds.
     pub fn save_indexes(&self) -> Result<(), LogError> {
+        self.indexes_unsynced.store(true, Ordering::Release);
         self.offset_index.save(&self.path(FileKind::OffsetIndex))?;
         self.time_index.save(&self.path(FileKind::TimeIndex))
     }
@@ -417,8 +421,17 @@ impl Segment {
         self.file()?.sync_data().map_err(LogError::io("sync", self.path(FileKind::Log)))
     }
 
-    /// Makes saved indexes durable.
+    /// Enters an aborted transaction, whose marker the segment holds.
+    pub fn add_aborted(&self, txn: &AbortedTxn) -> Result<(), LogError> {
+        self.indexes_unsynced.store(true, Ordering::Release);
+        self.txn_index.append(&self.path(FileKind::TxnIndex), txn)
+    }
+
+    /// Makes saved indexes durable, unless they are.
     pub fn sync_indexes(&self) -> Result<(), LogError> {
+        if !self.indexes_unsynced.swap(false, Ordering::AcqRel) {
+            return Ok(());
+        }
         for kind in [FileKind::OffsetIndex, FileKind::TimeIndex, FileKind::TxnIndex] {
             let path = self.path(kind);
             match File::open(&path).and_then(|file| file.sync_data()) {
@@ -484,6 +497,20 @@ impl Segment {
         self.time_slot.close();
     }
 
+    /// Forgets what the indexes say behind the batch that ends at `last`, which is indexed, and the transactions that
+    /// were aborted at or behind `aborted_from`; the caller walks the log from that batch on.
+    pub fn forget_indexes_behind(&self, last: Offset, aborted_from: Offset) -> Result<(), LogError> {
+        let relative = self.relative(last);
+        let index = self.path(FileKind::OffsetIndex);
+        self.offset_index.truncate(&index, &|| self.offset_file(), |entry| entry.relative_offset <= relative)?;
+        let index = self.path(FileKind::TimeIndex);
+        self.time_index.truncate(&index, &|| self.time_file(), |entry| entry.relative_offset <= relative)?;
+        self.txn_index.truncate(&self.path(FileKind::TxnIndex), aborted_from)?;
+        *self.largest.lock().expect("this lock is never held across a panic") = None;
+        self.unindexed_bytes.store(0, Ordering::Relaxed);
+        Ok(())
+    }
+
     /// Renames the files so that nothing takes them for live ones; answers their new paths. Open readers go on.
     pub fn mark_deleted(&self) -> Result<Vec<PathBuf>, LogError> {
         let mut renamed = Vec::new();
@@ -541,11 +568,11 @@ impl Segment {
         self.offset_file()
     }
 
-    fn offset_file(&self) -> Result<Arc<File>, LogError> {
+    pub(super) fn offset_file(&self) -> Result<Arc<File>, LogError> {
         self.open(&self.offset_slot, FileKind::OffsetIndex, |held| &held.offset_index)
     }
 
-    fn time_file(&self) -> Result<Arc<File>, LogError> {
+    pub(super) fn time_file(&self) -> Result<Arc<File>, LogError> {
         self.open(&self.time_slot, FileKind::TimeIndex, |held| &held.time_index)
     }
 }

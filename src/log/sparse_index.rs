@@ -61,6 +61,11 @@ impl<E: Entry> SparseIndex<E> {
         self.write().exact = true;
     }
 
+    /// Whether the file was last known to be there, exactly as long as its entries.
+    pub fn is_exact(&self) -> bool {
+        self.read().exact
+    }
+
     /// Number of entries.
     pub fn count(&self) -> usize {
         let state = self.read();

@@ -18,6 +18,8 @@ const HINTS_MAX: usize = 1024;
 pub enum Work {
     /// Makes everything before the active segment durable, after a roll.
     FlushSealed(Weak<Log>),
+    /// Makes all logs durable, that the next start has little to read.
+    SyncLogs,
     /// Makes the topic id of a log with its first records durable.
     SyncMetadata(Weak<Log>),
     /// Begins to write back a stretch of a file.

@@ -294,9 +294,10 @@ impl Log {
         let active = self.active();
         active.append(&staged.batches, config.index_interval_bytes as u64)?;
         for txn in &staged.aborted {
-            active.txn_index.append(&active.path(FileKind::TxnIndex), txn)?;
+            active.add_aborted(txn)?;
         }
         self.end.store(last.last_offset.next().0, Ordering::Release);
+        self.context.note_appended(staged.bytes);
         self.begin_write_back(&active)
     }
 

@@ -10,7 +10,7 @@ use crate::types::{BrokerEpoch, BrokerId};
 
 pub struct Node {
     root: tempfile::TempDir,
-    clock: Arc<AtomicI64>,
+    pub clock: Arc<AtomicI64>,
     dirs: usize,
 }
 
@@ -41,7 +41,7 @@ impl Node {
         LogDirs::claim(options, LogContext::new(100, Clock::Manual(self.clock.clone()), ProducerRules::default()))
     }
 
-    fn open(&self) -> LogDirs {
+    pub fn open(&self) -> LogDirs {
         let dirs = self.claim(1).unwrap();
         dirs.load(&|_| Arc::new(topic_config())).unwrap();
         dirs
@@ -59,11 +59,11 @@ impl Node {
     }
 }
 
-fn partition(n: i32) -> TopicPartition {
+pub(super) fn partition(n: i32) -> TopicPartition {
     TopicPartition::new("t", n)
 }
 
-fn create(dirs: &LogDirs, n: i32) -> Arc<Log> {
+pub(super) fn create(dirs: &LogDirs, n: i32) -> Arc<Log> {
     dirs.create(&partition(n), TopicId::ONE, Arc::new(topic_config()), None).unwrap()
 }
 

@@ -1,5 +1,6 @@
 //! Tests of whole logs, against a model in memory and against files damaged in every way.
 
+mod bounded;
 mod compaction;
 mod crash;
 mod dirs;

@@ -4,7 +4,7 @@ use super::*;
 use crate::log::AbortedTxn;
 use crate::protocol::control::EndTxnMarker;
 
-fn produced(producer: i64, sequence: i32, records: usize, transactional: bool) -> Bytes {
+pub(super) fn produced(producer: i64, sequence: i32, records: usize, transactional: bool) -> Bytes {
     let mut builder = BatchBuilder::new(Offset::ZERO).producer(ProducerId(producer), ProducerEpoch(0), sequence);
     if transactional {
         builder = builder.transactional();
@@ -15,7 +15,7 @@ fn produced(producer: i64, sequence: i32, records: usize, transactional: bool) -
     builder.build()
 }
 
-fn follow(log: &Log, records: Bytes) {
+pub(super) fn follow(log: &Log, records: Bytes) {
     let mut records = records.to_vec();
     records[..8].copy_from_slice(&log.end_offset().0.to_be_bytes());
     records[12..16].copy_from_slice(&0i32.to_be_bytes());
@@ -23,7 +23,7 @@ fn follow(log: &Log, records: Bytes) {
     log.set_high_watermark(log.end_offset());
 }
 
-fn marker(log: &Log, producer: i64, commit: bool) {
+pub(super) fn marker(log: &Log, producer: i64, commit: bool) {
     let marker = EndTxnMarker { commit, coordinator_epoch: 0, timestamp: Millis(20) };
     follow(log, marker.batch(log.end_offset(), LeaderEpoch(0), (ProducerId(producer), ProducerEpoch(0))));
 }
