@@ -30,6 +30,7 @@ SCENARIOS = {
     "compaction": ["java", "confluent"],
     "internal-topics": ["java"],
     "takeover": ["java", "confluent", "jvm"],
+    "fsck": ["java", "confluent", "kafka-clients"],
     "retention": ["java", "confluent"],
     "kill9": ["java", "confluent"],
     "dropped": ["java", "confluent"],

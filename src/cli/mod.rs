@@ -1,6 +1,7 @@
 //! The command line: what can be asked of this program, and what each command does.
 
 mod feature_levels;
+mod fsck;
 mod process;
 mod start;
 mod storage;
@@ -28,6 +29,8 @@ enum Command {
     Start(Box<start::Start>),
     /// Format the log directories of this node, or look at them
     Storage(storage::Storage),
+    /// Check the log directories of a stopped broker, ours or a JVM's, without changing anything
+    Fsck(fsck::Fsck),
     /// Print a script that completes this command line in a shell
     Completions(Completions),
 }
@@ -55,7 +58,7 @@ pub fn run() -> ExitCode {
     let line = CommandLine::from_arg_matches(&command().get_matches_from(words));
     let command = line.unwrap_or_else(|error| error.exit()).command.unwrap_or_else(|| Command::Start(Box::default()));
     match command.run() {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             eprintln!("ottla: {error}");
             ExitCode::FAILURE
@@ -74,17 +77,18 @@ fn command() -> clap::Command {
 }
 
 impl Command {
-    fn run(self) -> Result<(), Box<dyn Error>> {
+    fn run(self) -> Result<ExitCode, Box<dyn Error>> {
         match self {
-            Command::Start(start) => Ok(start.run()?),
-            Command::Storage(storage) => storage.run(),
+            Command::Start(start) => start.run()?,
+            Command::Storage(storage) => storage.run()?,
+            Command::Fsck(fsck) => return Ok(fsck.run()),
             Command::Completions(Completions { shell }) => {
                 let mut script = Vec::new();
                 clap_complete::generate(shell, &mut command(), "ottla", &mut script);
                 std::io::stdout().write_all(&script)?;
-                Ok(())
             }
         }
+        Ok(ExitCode::SUCCESS)
     }
 }
 

@@ -28,13 +28,20 @@ const VERSION: &str = "0";
 
 /// Reads an offset checkpoint; a missing file holds nothing.
 pub fn read_offsets(path: &Path) -> Result<HashMap<TopicPartition, Offset>, LogError> {
-    let parse = |line: &str| {
-        let mut fields = line.split_whitespace();
-        let (topic, partition, offset) = (fields.next()?, fields.next()?, fields.next()?);
-        let entry = (TopicPartition::new(topic, partition.parse().ok()?), Offset(offset.parse().ok()?));
-        fields.next().is_none().then_some(entry)
-    };
-    Ok(read_lines(path, parse)?.into_iter().collect())
+    Ok(read_lines(path, offset_entry)?.into_iter().collect())
+}
+
+/// Reads those entries of an offset checkpoint that can be read, whatever else stands there.
+pub fn read_offsets_leniently(path: &Path) -> Result<HashMap<TopicPartition, Offset>, LogError> {
+    let bytes = fs::read(path).map_err(LogError::io("read", path))?;
+    Ok(String::from_utf8_lossy(&bytes).lines().filter_map(offset_entry).collect())
+}
+
+fn offset_entry(line: &str) -> Option<(TopicPartition, Offset)> {
+    let mut fields = line.split_whitespace();
+    let (topic, partition, offset) = (fields.next()?, fields.next()?, fields.next()?);
+    let entry = (TopicPartition::new(topic, partition.parse().ok()?), Offset(offset.parse().ok()?));
+    fields.next().is_none().then_some(entry)
 }
 
 /// Replaces an offset checkpoint.

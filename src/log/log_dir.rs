@@ -85,12 +85,31 @@ impl LogDir {
     }
 }
 
+/// Whether the last stop of the broker of `dir` was clean.
+pub fn stopped_cleanly(dir: &Path) -> bool {
+    dir.join(CLEAN_SHUTDOWN).exists()
+}
+
+/// Keeps brokers away from `dir` while the answer is held, without changing anything there: any number of readers may.
+/// There is nothing to hold where no broker ever was.
+pub fn lock_for_reading(dir: &Path) -> Result<Option<File>, LogError> {
+    let path = dir.join(LOCK);
+    match File::open(&path) {
+        Ok(file) => take(file, path, FlockOperation::NonBlockingLockShared).map(Some),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(LogError::io("open", path)(error)),
+    }
+}
+
 /// A POSIX record lock over the whole file, as Java's `FileLock` takes: the two exclude each other.
-fn lock(dir: &Path) -> Result<File, LogError> {
+pub fn lock(dir: &Path) -> Result<File, LogError> {
     let path = dir.join(LOCK);
     let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path);
-    let file = file.map_err(LogError::io("open", &path))?;
-    match fcntl_lock(&file, FlockOperation::NonBlockingLockExclusive) {
+    take(file.map_err(LogError::io("open", &path))?, path, FlockOperation::NonBlockingLockExclusive)
+}
+
+fn take(file: File, path: PathBuf, operation: FlockOperation) -> Result<File, LogError> {
+    match fcntl_lock(&file, operation) {
         Ok(()) => Ok(file),
         Err(rustix::io::Errno::AGAIN | rustix::io::Errno::ACCESS) => Err(LogError::BadFile {
             path,

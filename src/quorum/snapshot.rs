@@ -32,7 +32,8 @@ impl SnapshotId {
         format!("{:020}-{:010}{SUFFIX}", self.end_offset.0, self.epoch.0)
     }
 
-    fn parse(name: &str) -> Option<SnapshotId> {
+    /// The snapshot that a file of that name holds.
+    pub fn parse(name: &str) -> Option<SnapshotId> {
         let (offset, epoch) = name.strip_suffix(SUFFIX)?.split_once('-')?;
         let numeric = |text: &str, len| text.len() == len && text.bytes().all(|byte| byte.is_ascii_digit());
         if !numeric(offset, 20) || !numeric(epoch, 10) {
