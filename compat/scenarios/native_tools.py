@@ -21,8 +21,8 @@ SCENARIO = "native-tools"
 NATIVE = [
     "kafka-topics", "kafka-configs", "kafka-consumer-groups", "kafka-groups", "kafka-get-offsets", "kafka-delete-records",
     "kafka-log-dirs", "kafka-broker-api-versions", "kafka-cluster", "kafka-metadata-quorum", "kafka-features", "kafka-transactions",
-    "kafka-client-metrics", "kafka-share-groups", "kafka-streams-groups", "kafka-console-share-consumer", "kafka-share-consumer-perf-test", "kafka-console-producer",
-    "kafka-console-consumer", "kafka-producer-perf-test", "kafka-consumer-perf-test", "kafka-dump-log",
+    "kafka-client-metrics", "kafka-share-groups", "kafka-streams-groups", "kafka-streams-application-reset", "kafka-console-share-consumer",
+    "kafka-share-consumer-perf-test", "kafka-console-producer", "kafka-console-consumer", "kafka-producer-perf-test", "kafka-consumer-perf-test", "kafka-dump-log",
 ]
 MORE = [
     Call("kafka-topics", "", 1),
@@ -222,6 +222,57 @@ SHARE = [
     Call("kafka-share-groups", "{b} --reset-offsets --group measured --topic shared --to-earliest --execute"),
     Call("kafka-share-consumer-perf-test", "{b} --topic shared --group measured --num-records 5 --timeout 30000", rules=("share-row",)),
 ]
+RESET = "{b} --application-id resetters"
+# A Streams application set back: its group, its topics as it names them, what it reads.
+APPLICATION = [
+    Call("kafka-streams-application-reset", "", 1),
+    Call("kafka-streams-application-reset", "{b}", 1),
+    Call("kafka-streams-application-reset", "--bogus", 1),
+    Call("kafka-streams-application-reset", "--help", 1),
+    Call("kafka-streams-application-reset", "--version"),
+    Call("kafka-streams-application-reset", f"{RESET} --application-id other", 1),
+    Call("kafka-streams-application-reset", f"{RESET} --to-latest --shift-by 4", 1),
+    Call("kafka-streams-application-reset", f"{RESET} --from-file a --to-datetime b", 1),
+    Call("kafka-streams-application-reset", f"{RESET} --config-file a --command-config b", 1),
+    Call("kafka-streams-application-reset", f"{RESET} --config-file {{files}}/absent.properties", 1),
+    Call("kafka-streams-application-reset", f"{RESET} --command-config {{files}}/absent.properties", 1),
+    Call("kafka-streams-application-reset", "--bootstrap-server nonsense --application-id resetters", 1),
+    Call("kafka-streams-application-reset", RESET),
+    Call("kafka-topics", "{b} --create --topic reads --partitions 3"),
+    Call("kafka-topics", "{b} --create --topic between"),
+    Call("kafka-topics", "{b} --create --topic resetters-read-changelog"),
+    *[Call("kafka-topics", f"{{b}} --create --topic resetters-{name}") for name in (
+        "KSTREAM-AGGREGATE-STATE-STORE-0000000003-changelog", "by-word-repartition", "a-subscription-response-topic", "output",
+        "KTABLE-FK-JOIN-SUBSCRIPTION-REGISTRATION-0000000006-topic", "KTABLE-FK-JOIN-SUBSCRIPTION-REGISTRATION-x-topic",
+    )],
+    Call("kafka-console-producer", "{b} --topic reads --reader-property parse.key=true --reader-property key.separator=: --sync", stdin=LINES * 4),
+    Call("kafka-console-producer", "{b} --topic between --sync", stdin=LINES),
+    Call("kafka-console-producer", "{b} --topic resetters-read-changelog --sync", stdin=LINES),
+    # A static member is still there when its consumer has gone.
+    Call("kafka-console-consumer", "{b} --topic reads --from-beginning --group resetters --timeout-ms 6000 --command-property group.instance.id=one", rules=("unordered",)),
+    Call("kafka-streams-application-reset", f"{RESET} --input-topics reads", 1, rules=("members",)),
+    Call("kafka-streams-application-reset", f"{RESET} --force --dry-run --input-topics reads --shift-by -2"),
+    Call("kafka-consumer-groups", "{b} --describe --group resetters", reads=True),
+    Call("kafka-streams-application-reset", f"{RESET} --dry-run --input-topics reads,nowhere --intermediate-topics between,away,between", 1),
+    Call("kafka-streams-application-reset", f"{RESET} --dry-run --input-topics nowhere", 1),
+    Call("kafka-streams-application-reset", f"{RESET} --dry-run --input-topics reads --input-topics resetters-read-changelog --config-file {{files}}/slow.properties"),
+    *[Call("kafka-streams-application-reset", f"{RESET} --dry-run --input-topics reads,between {aim}", code) for aim, code in [
+        ("--to-earliest", 0), ("--to-latest", 0), ("--to-offset 2", 0), ("--to-offset 0", 0), ("--to-offset 99", 0), ("--to-offset x", 1),
+        ("--to-offset 1 --to-offset 2", 1), ("--shift-by 1", 0), ("--shift-by -99", 0), ("--by-duration PT0S", 0), ("--by-duration P9D", 0),
+        ("--by-duration soon", 1), ("--to-datetime 2035-01-01T00:00:00.000", 0), ("--to-datetime 2020-01-01T00:00:00.000+02:00", 0),
+        ("--to-datetime 1960-01-01T00:00:00.000", 1), ("--to-datetime yesterday", 1), ("--to-datetime 2035-01-01Tx", 1),
+        ("--from-file {files}/absent.csv", 1), ("--from-file {files}/reset.csv", 0), ("--from-file {files}/empty.csv", 1), ("--from-file {files}/odd.csv", 1),
+        ("--from-file {files}/word.csv", 1),
+    ]],
+    Call("kafka-streams-application-reset", f"{RESET} --internal-topics resetters-output", 1),
+    Call("kafka-streams-application-reset", f"{RESET} --dry-run --internal-topics resetters-by-word-repartition"),
+    Call("kafka-streams-application-reset", f"{RESET} --input-topics reads --to-offset 1 --internal-topics resetters-by-word-repartition"),
+    Call("kafka-consumer-groups", "{b} --describe --group resetters", reads=True),
+    Call("kafka-streams-application-reset", f"{RESET} --input-topics reads,resetters-read-changelog --intermediate-topics between"),
+    Call("kafka-consumer-groups", "{b} --describe --group resetters", reads=True),
+    Call("kafka-topics", "{b} --list"),
+    Call("kafka-streams-application-reset", f"{RESET} --intermediate-topics between"),
+]
 # What may differ beside `official_rules`, and why.
 DECLARED = [
     (r"^(Option|------|\* --|--[\w.-]+( [<\[].*|  .*| *)$| {2,}|\t| -).*", "the table of flags is in our own words"),
@@ -243,7 +294,7 @@ def run(context: Context) -> None:
         return
     calls = [call for call in CALLS if call.tool in NATIVE or not (call.alone or context.quick)]
     for kind in ["ottla"] if context.quick else ["ottla", "jvm"]:
-        compare_with(context, kind, [call for call in [*calls, *MORE, *SHARE] if not call.missing])
+        compare_with(context, kind, [call for call in [*calls, *MORE, *SHARE, *APPLICATION] if not call.missing])
 
 
 def compare_with(context: Context, kind: str, calls: list[Call]) -> None:

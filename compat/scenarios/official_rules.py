@@ -23,6 +23,7 @@ NAMED = {
     "producers": Rule(r"(?<=producerId: )\d+|^\d+(?=\t)", "PRODUCER", "producer ids count on with every producer"),
     "producer-column": Rule(r"(?<=\t)\d+(?=\s+\t(Empty|CompleteCommit|\d+\s+\tEmpty))", "PRODUCER", "producer ids count on with every producer"),
     "checksums": Rule(r"(?<=crc: )\d+", "CHECKSUM", "it covers times and producer ids"),
+    "members": Rule(r"(?<=memberId=)[\w.-]+|(?<=topicPartitions=)[^)]*", "ANY", "ids of members are random, and so is the order of Java's immutable sets"),
     "sets": Rule(r"(?<=Valid states are: ).*", "STATES", "the tool prints a set in the order of a JVM's addresses"),
     "counts": Rule(r"\b\d+\b *", "COUNT", "how far the metadata log has come is a matter of time"),
     "ages": Rule(r"COUNTms ago *", "AGE", "how long ago the node was heard of"),

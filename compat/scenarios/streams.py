@@ -16,6 +16,7 @@ TASKS = {f"{subtopology}_{partition}" for subtopology in (0, 1) for partition in
 STATEFUL = {task for task in TASKS if task.startswith("1_")}
 PATIENCE = 120.0
 PROTOCOLS = ["classic", "streams"]
+RESET = "kafka-streams-application-reset"
 # Everything happens within seconds, in both protocols.
 BROKER = {
     "group.min.session.timeout.ms": "1000",
@@ -177,13 +178,15 @@ def write(broker, start: int, number: int) -> None:
 def tools(broker, protocol: str, lines: int) -> str:
     app = f"count-{protocol}"
     told = streams_groups(broker, app, lines) if protocol == "streams" else ""
-    out = tool(broker, "kafka-streams-application-reset", "--application-id", app, "--input-topics", "lines", "--force")
-    expect("Done." in out, "the application is reset", out)
+    reset = ["--application-id", app, "--input-topics", "lines", "--force"]
+    for aim in ([], ["--shift-by", "-3"], ["--to-offset", "5"], ["--by-duration", "P1D"]):
+        alike(broker, "--dry-run", *reset, *aim, name=RESET)
+    out = native(broker, RESET, *reset) if protocol == "streams" else tool(broker, RESET, *reset)
+    expect(out.count("Done.") == 2, "the application is reset", out)
     names = tool(broker, "kafka-topics", "--list")
     expect(app not in names, "the internal topics are deleted", names)
     if protocol == "streams":
-        native = run_program([ottla_binary(), "streams-groups", "--bootstrap-server", broker.bootstrap, "--delete", "--group", app], check=False)
-        out = native.stdout.decode()
+        out = native(broker, "kafka-streams-groups", "--delete", "--group", app)
         expect(out == f"Deletion of requested streams groups ('{app}') was successful.\n", "the group is deleted", out)
         listed = tool(broker, "kafka-streams-groups", "--list")
         expect(app not in listed, "the group is gone", listed)
@@ -231,12 +234,11 @@ def described(broker, app: str, *what: str) -> list[str]:
     return [line for line in out.splitlines() if line.strip()]
 
 
-def alike(broker, *arguments: str) -> str:
+def alike(broker, *arguments: str, name="kafka-streams-groups") -> str:
     """What the script prints, which is what our own tool prints."""
     def asked():
-        script = clients.tool("kafka-streams-groups", "--bootstrap-server", broker.bootstrap, *arguments, check=False)[0]
-        native = run_program([ottla_binary(), "streams-groups", "--bootstrap-server", broker.bootstrap, *arguments], timeout=60, check=False)
-        told.append((script, native.stdout.decode()))
+        script = clients.tool(name, "--bootstrap-server", broker.bootstrap, *arguments, check=False)[0]
+        told.append((script, native(broker, name, *arguments)))
         return script == told[-1][1] and script
 
     told: list[tuple[str, str]] = []
@@ -244,6 +246,10 @@ def alike(broker, *arguments: str) -> str:
         return eventually(asked, "both tools tell the same", 30, 0.5)
     except Failed as failure:
         raise Failed(f"{failure}: {' '.join(arguments)}: script {told[-1][0]!r}, native {told[-1][1]!r}") from None
+
+
+def native(broker, name: str, *arguments: str) -> str:
+    return run_program([ottla_binary(), name, "--bootstrap-server", broker.bootstrap, *arguments], timeout=60, check=False).stdout.decode()
 
 
 def committed(rows: list[str], topic: str) -> dict[int, int]:

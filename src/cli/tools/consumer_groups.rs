@@ -15,12 +15,12 @@ use std::time::Duration;
 use super::group_command::{Failed, Session, print_error};
 use super::{Arguments, Flag, Output, Stop, Tool, admin};
 
-pub(super) use coordinator::{Committed, committed};
+pub(super) use coordinator::{Committed, Member, committed, describe as describe_group};
 pub(super) use describe::in_map_order;
 pub(super) use offsets::{Offsets, check_valid, listed as listed_partitions, of_topics};
 pub(super) use remove::{delete_group, delete_offsets_of, named_partitions};
-pub(super) use reset::{commit, export, in_order, new_offsets};
-pub(super) use time::datetime as parse_date_time;
+pub(super) use reset::{commit, export, in_order, new_offsets, send_commit};
+pub(super) use time::{ago, datetime as parse_date_time};
 
 pub static TOOL: Tool = Tool {
     name: "consumer-groups",

@@ -116,6 +116,17 @@ pub mod timestamp {
 
 /// The offset of each partition at a timestamp; -1 where there is none.
 pub fn list_offsets(client: &mut Client, partitions: &[TopicPartition], at: i64, timeout: Duration) -> Outcomes<i64> {
+    list_offsets_of(client, partitions, at, false, timeout)
+}
+
+/// As [`list_offsets`], also as those see it who read only what is committed.
+pub fn list_offsets_of(
+    client: &mut Client,
+    partitions: &[TopicPartition],
+    at: i64,
+    read_committed: bool,
+    timeout: Duration,
+) -> Outcomes<i64> {
     by_leader(client, "listOffsets", partitions, timeout, |client, leader, partitions| {
         let mut topics: BTreeMap<&str, Vec<ListOffsetsPartition>> = BTreeMap::new();
         for partition in partitions {
@@ -127,6 +138,7 @@ pub fn list_offsets(client: &mut Client, partitions: &[TopicPartition], at: i64,
         });
         let request = ListOffsetsRequest::default()
             .with_replica_id((-1).into())
+            .with_isolation_level(i8::from(read_committed))
             .with_topics(topics.collect())
             .with_timeout_ms(super::admin::timeout_ms(client));
         let lowest = lowest_version(at);

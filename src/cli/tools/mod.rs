@@ -36,6 +36,7 @@ mod producer_perf_test;
 mod properties;
 mod share_consumer_perf_test;
 mod share_groups;
+mod streams_application_reset;
 mod streams_groups;
 mod subcommands;
 mod table;
@@ -73,13 +74,14 @@ pub(super) struct Subcommand {
     pub flags: &'static [Flag],
 }
 
-static TOOLS: [&Tool; 22] = [
+static TOOLS: [&Tool; 23] = [
     &topics::TOOL,
     &configs::TOOL,
     &consumer_groups::TOOL,
     &groups::TOOL,
     &share_groups::TOOL,
     &streams_groups::TOOL,
+    &streams_application_reset::TOOL,
     &get_offsets::TOOL,
     &delete_records::TOOL,
     &log_dirs::TOOL,

@@ -13,6 +13,8 @@ use std::time::Duration;
 use super::group_command::{self, Failed, Session, group_ids, print_error};
 use super::{Arguments, Flag, Output, Stop, Tool, admin};
 
+pub(super) use internal_topics::is_internal;
+
 pub static TOOL: Tool = Tool {
     name: "streams-groups",
     about: "List, describe or delete streams groups, or move their offsets",

@@ -13,7 +13,7 @@ use crate::protocol::messages::{ConsumerGroupDescribeRequest, DescribeGroupsRequ
 use crate::types::{ErrorCode, TopicPartition};
 
 /// A group of consumers, of either type.
-pub(super) struct Group {
+pub(in crate::cli::tools) struct Group {
     pub coordinator: Node,
     pub state: String,
     pub assignor: String,
@@ -23,9 +23,10 @@ pub(super) struct Group {
 }
 
 /// A member of a group. What only the newer type has is `None` for the classic.
-pub(super) struct Member {
+pub(in crate::cli::tools) struct Member {
     pub id: String,
     pub instance: String,
+    pub rack: Option<String>,
     pub client_id: String,
     pub host: String,
     pub epoch: Option<i32>,
@@ -48,7 +49,7 @@ pub(super) fn group_id(group: &str) -> GroupId {
 }
 
 /// Asks for a group of the newer type, and for a classic one when it is none.
-pub(super) fn describe(client: &mut Client, group: &str) -> Result<Group, ClientError> {
+pub(in crate::cli::tools) fn describe(client: &mut Client, group: &str) -> Result<Group, ClientError> {
     let newer = describe_newer(client, group);
     match newer {
         Err(error) if error.code() == Some(ErrorCode::UnsupportedVersion) => describe_classic(client, group, None),
@@ -73,6 +74,7 @@ fn of_newer(found: NewerGroup, coordinator: Node) -> Group {
     let members = found.members.into_iter().map(|member| Member {
         id: member.member_id.to_string(),
         instance: member.instance_id.map_or(String::new(), |id| id.to_string()),
+        rack: member.rack_id.map(|rack| rack.to_string()),
         client_id: member.client_id.to_string(),
         host: member.client_host.to_string(),
         epoch: Some(member.member_epoch),
@@ -125,6 +127,7 @@ fn of_classic(found: ClassicGroup, coordinator: Node) -> Result<Group, ClientErr
         members.push(Member {
             id: member.member_id.to_string(),
             instance: member.group_instance_id.map_or(String::new(), |id| id.to_string()),
+            rack: None,
             client_id: member.client_id.to_string(),
             host: member.client_host.to_string(),
             epoch: None,

@@ -10,7 +10,7 @@ use super::offsets::{Offsets, check_valid, end_offsets, of_topics, offsets_at, s
 use super::{Failed, Session, plan, print_error, time};
 use crate::client::{Client, ClientError, Target};
 use crate::protocol::messages::offset_commit_request::{OffsetCommitRequestPartition, OffsetCommitRequestTopic};
-use crate::protocol::messages::{OffsetCommitRequest, TopicName};
+use crate::protocol::messages::{OffsetCommitRequest, OffsetCommitResponse, TopicName};
 use crate::types::{ErrorCode, TopicPartition};
 
 pub(super) fn reset(session: &mut Session<'_>) -> Result<(), Failed> {
@@ -192,6 +192,20 @@ fn within_logs(session: &mut Session<'_>, mut offsets: Offsets) -> Result<Offset
 
 /// Commits for a group without members.
 pub(in crate::cli::tools) fn commit(session: &mut Session<'_>, group: &str, offsets: &Offsets) -> Result<(), Failed> {
+    let answer = send_commit(&mut session.client, group, "alterConsumerGroupOffsets", offsets)?;
+    for partition in answer.topics.iter().flat_map(|topic| &topic.partitions) {
+        ClientError::from_wire(partition.error_code, None).map_err(|error| Failed::plain(&error))?;
+    }
+    Ok(())
+}
+
+/// Asks the coordinator to commit for a group without members; errors of single partitions are left to the caller.
+pub(in crate::cli::tools) fn send_commit(
+    client: &mut Client,
+    group: &str,
+    name: &str,
+    offsets: &Offsets,
+) -> Result<OffsetCommitResponse, ClientError> {
     let mut topics: BTreeMap<&str, Vec<OffsetCommitRequestPartition>> = BTreeMap::new();
     for (partition, offset) in offsets {
         let asked = OffsetCommitRequestPartition::default()
@@ -204,14 +218,10 @@ pub(in crate::cli::tools) fn commit(session: &mut Session<'_>, group: &str, offs
         OffsetCommitRequestTopic::default().with_name(TopicName(text(name))).with_partitions(partitions)
     });
     let request = OffsetCommitRequest::default().with_group_id(group_id(group)).with_topics(topics.collect());
-    let answer = session.client.call(Target::Group(group), "alterConsumerGroupOffsets", &request, |answer| {
-        let codes = answer.topics.iter().flat_map(|topic| &topic.partitions).map(|partition| partition.error_code);
-        codes.into_iter().find(|code| *code != 0).unwrap_or(0)
-    })?;
-    for partition in answer.topics.iter().flat_map(|topic| &topic.partitions) {
-        ClientError::from_wire(partition.error_code, None).map_err(|error| Failed::plain(&error))?;
-    }
-    Ok(())
+    client.call(Target::Group(group), name, &request, |answer| {
+        let mut codes = answer.topics.iter().flat_map(|topic| &topic.partitions).map(|partition| partition.error_code);
+        codes.find(|code| *code != 0).unwrap_or(0)
+    })
 }
 
 fn print(session: &mut Session<'_>, moved: &[(String, Offsets)]) {

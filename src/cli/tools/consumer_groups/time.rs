@@ -66,7 +66,7 @@ fn days_since_1970(year: i64, month: i64, day: i64) -> Option<i64> {
 }
 
 /// Milliseconds since 1970 of the time that was `PnDTnHnMn.nS` ago.
-pub(super) fn ago(text: &str) -> Result<i64, String> {
+pub(in crate::cli::tools) fn ago(text: &str) -> Result<i64, String> {
     let millis = DURATION.captures(text).and_then(|found| duration(&found));
     let millis = millis.ok_or_else(|| "Text cannot be parsed to a Duration".to_owned())?;
     let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as i64);

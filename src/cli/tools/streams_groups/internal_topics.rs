@@ -53,7 +53,7 @@ fn own_topics(group: &Group) -> Vec<String> {
 }
 
 /// Whether a topic is named as Kafka Streams names those it makes for an application.
-fn is_internal(topic: &str, application: &str) -> bool {
+pub(in crate::cli::tools) fn is_internal(topic: &str, application: &str) -> bool {
     const ENDS: [&str; 4] =
         ["-changelog", "-repartition", "-subscription-registration-topic", "-subscription-response-topic"];
     const NUMBERED: [&str; 2] =
