@@ -3,6 +3,7 @@
 mod cleaner;
 mod cluster;
 mod coordinator_log;
+mod durability;
 mod group_log;
 mod lifecycle;
 mod markers;
@@ -139,6 +140,7 @@ impl Broker {
             let (setup, config, clock) = (setup.clone(), config.clone(), clock.clone());
             tokio::task::spawn_blocking(move || open_storage(&setup, &config, &clock)).await??
         };
+        durability::register(&log_dirs, &metrics);
         let housekeeping = Housekeeping::start(&log_dirs)?;
         let cleaner = Cleaner::start(&log_dirs, &config.broker(), &metrics, &clock)?;
         let broker = config.broker();
@@ -296,6 +298,7 @@ fn open_storage(
         tracing::info!("formatted {:?}: they were empty", config.log_dirs);
     }
     let log_dirs = Arc::new(storage::claim(&config, clock)?);
+    durability::acknowledge_synced(&log_dirs, &config, &setup.data);
     if let Some(dir) = setup.config.is_built_in().then(|| config.log_dirs.first()).flatten()
         && let Err(error) = setup.config.write_properties(&dir.join(WRITTEN_PROPERTIES))
     {

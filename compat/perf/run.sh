@@ -1,9 +1,12 @@
 #!/usr/bin/env bash
-# Measures the broker beside Kafka's own on this machine: bench.py, or with `coordinators` coordinators.py; see ../README.md.
+# Measures the broker beside Kafka's own on this machine: bench.py, or with `coordinators` or `synced` the program of that name; see ../README.md.
 set -euo pipefail
 here=$(dirname "${BASH_SOURCE[0]}")
-if [ "${1:-}" = coordinators ]; then
-  shift
-  exec python3 "$here/coordinators.py" "$@"
-fi
+case "${1:-}" in
+  coordinators | synced)
+    program=$1
+    shift
+    exec python3 "$here/$program.py" "$@"
+    ;;
+esac
 exec python3 "$here/bench.py" "$@"

@@ -38,7 +38,7 @@ pub enum LoadError {
 /// Whether there is nothing to load.
 pub fn is_empty(partition: &Partition) -> bool {
     let log = partition.log();
-    log.log_start_offset() == log.high_watermark()
+    log.log_start_offset() == log.end_offset()
 }
 
 /// Has `take` look at every batch that is committed, in order.
@@ -47,6 +47,7 @@ pub fn read_batches(
     mut take: impl FnMut(&BatchRef<'_>) -> Result<(), LoadError>,
 ) -> Result<(), LoadError> {
     let log = partition.log();
+    log.settle_acks()?;
     let (mut offset, end) = (log.log_start_offset(), log.high_watermark());
     let mut buffer = Vec::new();
     while offset < end {

@@ -13,6 +13,7 @@ use super::ottla::LogFormat;
 use super::rules;
 use super::table::reasons::*;
 use super::topic::TopicConfig;
+use super::topic_patterns::TopicPatterns;
 use super::value::{InvalidValue, Values};
 
 /// Texts by key: what a layer of configuration sets.
@@ -71,6 +72,8 @@ macro_rules! declare {
             pub topic_defaults: TopicConfig,
             /// `unstable.api.versions.enable`: also versions of APIs that Kafka may still change.
             pub unstable_api_versions_enable: bool,
+            /// `ottla.sync.ack.topics`: whose records count once they are synced.
+            pub ottla_sync_ack_topics: TopicPatterns,
             /// `ottla.admin.listener`: host and port of health and metrics; `None` when switched off.
             pub ottla_admin_listener: Option<(String, u16)>,
             /// `ottla.log.format`.
@@ -103,6 +106,7 @@ macro_rules! declare {
                     listener_limits: derived.listener_limits,
                     topic_defaults: derived.topic_defaults,
                     unstable_api_versions_enable: derived.unstable_api_versions_enable,
+                    ottla_sync_ack_topics: derived.sync_ack_topics,
                     ottla_admin_listener: derived.ottla.admin_listener,
                     ottla_log_format: derived.ottla.log_format,
                     ottla_request_memory_bytes: derived.ottla.request_memory_bytes,

@@ -6,8 +6,9 @@ use std::path::PathBuf;
 use super::broker::{BROKER_KEYS, ListenerLimits, ProcessRoles, Texts, Voter};
 use super::internal::unstable_api_versions;
 use super::listeners::{Listener, SecurityProtocol, parse_listeners, protocol_map};
-use super::ottla::OttlaConfig;
+use super::ottla::{OttlaConfig, sync_ack_topics};
 use super::topic::TopicConfig;
+use super::topic_patterns::TopicPatterns;
 use super::value::{FromValue, InvalidValue, Value, Values, bootstrap_server, split_list, voter};
 
 const MINUTE_MS: i64 = 60 * 1000;
@@ -30,6 +31,7 @@ pub(super) struct Derived {
     pub max_connections_per_ip_overrides: BTreeMap<String, i32>,
     pub listener_limits: BTreeMap<String, ListenerLimits>,
     pub topic_defaults: TopicConfig,
+    pub sync_ack_topics: TopicPatterns,
     pub unstable_api_versions_enable: bool,
     pub ottla: OttlaConfig,
     pub closed_listeners: Vec<Listener>,
@@ -80,6 +82,7 @@ pub(super) fn derive(values: &Values, texts: &Texts, built_in: bool) -> Result<D
         max_connections_per_ip_overrides: per_ip_overrides(values)?,
         listener_limits: listener_limits(texts)?,
         topic_defaults: TopicConfig::defaults(values),
+        sync_ack_topics: sync_ack_topics(texts)?,
         unstable_api_versions_enable: unstable_api_versions(texts)?,
         ottla: OttlaConfig::parse(texts)?,
         closed_listeners: Vec::new(),

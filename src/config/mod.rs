@@ -32,6 +32,7 @@ mod rules;
 mod store;
 mod threads;
 mod topic;
+mod topic_patterns;
 mod value;
 
 #[cfg(test)]
@@ -53,4 +54,5 @@ pub use reference::{Sample, reference_page};
 pub use rules::CONSUMER_ASSIGNORS;
 pub use store::ConfigStore;
 pub use topic::{CleanupPolicy, TOPIC_KEYS, TimestampType, TopicCompression, TopicConfig};
+pub use topic_patterns::TopicPatterns;
 pub use value::{AutoOffsetReset, split_list};

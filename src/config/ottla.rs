@@ -7,6 +7,7 @@ use super::key::Default::{Is, Null};
 use super::key::Valid::{Any, AtLeast, OneOf};
 use super::key::{ConfigKey, Status, Type, UpdateMode};
 use super::listeners::host_and_port;
+use super::topic_patterns::TopicPatterns;
 use super::value::{InvalidValue, Values};
 
 /// What the names of our own keys begin with.
@@ -17,6 +18,14 @@ pub const IGNORE_SECURITY: &str = "ottla.takeover.ignore.security";
 
 /// Every key of our own.
 pub const OTTLA_KEYS: &[ConfigKey] = &[
+    row(
+        "ottla.sync.ack.topics",
+        Type::String,
+        Is(""),
+        Any,
+        "Topics whose records are acknowledged (acks=1 and all) and read only after fdatasync, as patterns with commas between them: * \
+         stands for any characters and ? for one. One sync serves all that wait. Internal topics can be among them.",
+    ),
     row(
         "ottla.admin.listener",
         Type::String,
@@ -71,9 +80,9 @@ impl OttlaConfig {
     pub fn parse(texts: &Texts) -> Result<OttlaConfig, InvalidValue> {
         let set = |key: &str| texts.get(key).map(String::as_str);
         // A key whose valid range only counts when it is set.
-        let memory_key = &OTTLA_KEYS[2];
+        let memory_key = &OTTLA_KEYS[3];
         let memory = set(memory_key.name).map(|text| memory_key.parse(Some(text))).transpose()?;
-        let values = Values::parse(&OTTLA_KEYS[..2], set)?;
+        let values = Values::parse(&OTTLA_KEYS[..3], set)?;
         let admin: String = values.get("ottla.admin.listener");
         let admin_listener = match admin.as_str() {
             "" => None,
@@ -97,6 +106,13 @@ impl OttlaConfig {
         let takeover_ignore_security = ignored.contains(&super::value::Value::Boolean(true));
         Ok(OttlaConfig { admin_listener, log_format, request_memory_bytes, takeover_ignore_security })
     }
+}
+
+/// The topics whose records count once they are synced.
+pub fn sync_ack_topics(texts: &Texts) -> Result<TopicPatterns, InvalidValue> {
+    let key = "ottla.sync.ack.topics";
+    let text = texts.get(key).map_or("", String::as_str);
+    TopicPatterns::parse(text).map_err(|fault| InvalidValue::new(key, text, &fault))
 }
 
 const fn row(

@@ -21,6 +21,7 @@ use crate::replication::{Partition, ProduceError, ProduceRecords};
 use crate::types::{ErrorCode, Millis, Offset, TopicId, TopicPartition, is_internal_topic};
 
 const ACKS_ALL: i16 = -1;
+const ACKS_LEADER: i16 = 1;
 /// The first version that names topics by id.
 const FIRST_VERSION_WITH_IDS: i16 = 13;
 /// The first versions whose clients know TRANSACTION_ABORTABLE, and leave it to the broker to add partitions to a
@@ -67,14 +68,16 @@ pub(super) async fn handle(call: &Call<'_>, request: ProduceRequest) -> Answer {
                     .and_then(|topic| Ok((topic, guard(call, &verified, topic, index)?)))
                     .and_then(|(topic, guard)| append(call, topic, partition, acks, guard)),
             };
-            if let (Ok((replica, appended)), ACKS_ALL) = (&outcome, acks) {
+            if let Ok((replica, appended)) = &outcome
+                && (acks == ACKS_ALL || acks == ACKS_LEADER && replica.acks_after_sync())
+            {
                 let at = (place, response.partition_responses.len());
                 waits.push(Wait { at, replica: replica.clone(), through: appended.last_offset.next() });
             }
             response.partition_responses.push(shape(call, index, outcome.map(|(_, appended)| appended)));
         }
     }
-    await_replication(&mut responses, waits, Millis(request.timeout_ms.into())).await;
+    await_acks(&mut responses, waits, acks, Millis(request.timeout_ms.into())).await;
     if acks == 0 {
         return silence_unless_failed(&responses);
     }
@@ -209,7 +212,7 @@ fn append(
     if let Err(error) = check_produce_request(call.version(), &records) {
         return Err(ProduceError { message: error.error_message(), ..ProduceError::from(error.error_code()) });
     }
-    if !matches!(acks, ACKS_ALL | 0 | 1) {
+    if !matches!(acks, ACKS_ALL | 0 | ACKS_LEADER) {
         return Err(ErrorCode::InvalidRequiredAcks.into());
     }
     if is_internal_topic(&topic.name) {
@@ -260,17 +263,21 @@ fn record_error((batch_index, message): (i32, String)) -> BatchIndexAndErrorMess
     error
 }
 
-/// An append that awaits its replicas: where its answer stands, and up to which offset it waits.
+/// An append that awaits its replicas, or its leader's disk: where its answer stands, and up to which offset it waits.
 struct Wait {
     at: (usize, usize),
     replica: Arc<Partition>,
     through: Offset,
 }
 
-async fn await_replication(responses: &mut [TopicProduceResponse], waits: Vec<Wait>, timeout: Millis) {
+async fn await_acks(responses: &mut [TopicProduceResponse], waits: Vec<Wait>, acks: i16, timeout: Millis) {
     let deadline = tokio::time::Instant::now() + timeout.duration();
     for Wait { at: (topic, partition), replica, through } in waits {
-        if let Err(error) = replica.committed(through, deadline).await {
+        let outcome = match acks {
+            ACKS_ALL => replica.committed(through, deadline).await,
+            _ => replica.synced(through, deadline).await,
+        };
+        if let Err(error) = outcome {
             let response = &mut responses[topic].partition_responses[partition];
             response.error_code = error.code();
         }

@@ -34,8 +34,8 @@ pub struct Housekeeping {
 enum Job {
     /// Retention and producer expiry of one log.
     Retention(Weak<Log>),
-    /// `flush.ms` of one log.
-    Flush(Weak<Log>),
+    /// `flush.ms` of one log, as it was when this was entered.
+    Flush(Weak<Log>, i64),
     RecoveryPoints,
     LogStarts,
     HighWatermarks,
@@ -119,9 +119,9 @@ impl LogDirs {
 
     /// Puts new settings of a topic in force for one of its logs.
     pub fn update_config(&self, log: &Arc<Log>, config: Arc<crate::config::TopicConfig>) {
-        let armed = log.config().flush_ms != i64::MAX;
+        let before = log.config().flush_ms;
         log.update_config(config);
-        if !armed {
+        if log.config().flush_ms != before {
             self.arm_flush(&mut self.lock_housekeeping(), log, self.context.clock.wall());
             self.context.work.wake();
         }
@@ -130,7 +130,7 @@ impl LogDirs {
     fn arm_flush(&self, housekeeping: &mut Housekeeping, log: &Arc<Log>, now: Millis) {
         let interval = log.config().flush_ms;
         if interval != i64::MAX {
-            housekeeping.push(now + Millis(interval.max(1)), Job::Flush(Arc::downgrade(log)));
+            housekeeping.push(now + Millis(interval.max(1)), Job::Flush(Arc::downgrade(log), interval));
         }
     }
 
@@ -147,10 +147,13 @@ impl LogDirs {
                 log.expire_producers(now);
                 self.lock_housekeeping().push(now + self.options.retention_check_interval, Job::Retention(weak));
             }
-            Job::Flush(weak) => {
+            Job::Flush(weak, interval) => {
                 let Some(log) = weak.upgrade().filter(|log| log.failure().is_none()) else { return };
-                let due = Millis(log.config().flush_ms);
-                if log.dirty_since().is_some_and(|since| now - since >= due)
+                if log.config().flush_ms != interval {
+                    // Another one was entered when that was changed.
+                    return;
+                }
+                if log.dirty_since().is_some_and(|since| now - since >= Millis(interval))
                     && let Err(error) = log.flush()
                 {
                     tracing::warn!(partition = %log.partition(), %error, "flush failed");
@@ -179,6 +182,10 @@ impl LogDirs {
     fn perform(&self, work: Work) {
         let outcome = match work {
             Work::FlushSealed(log) => log.upgrade().map_or(Ok(()), |log| log.flush_sealed()),
+            Work::SyncAppended(log) => {
+                log.upgrade().iter().for_each(|log| log.sync_appended());
+                Ok(())
+            }
             Work::SyncMetadata(log) => match log.upgrade().filter(|log| log.failure().is_none()) {
                 Some(log) => log.sync_metadata(),
                 None => Ok(()),

@@ -14,6 +14,7 @@ pub mod checkpoint;
 mod cleaner;
 pub mod descriptors;
 mod disk;
+mod durability;
 mod error;
 mod housekeeping;
 mod leader_epochs;

@@ -15,6 +15,7 @@ use crate::types::{Clock, LeaderEpoch, Millis, Offset, ProducerEpoch, ProducerId
 
 use super::cleaner::CleaningMark;
 use super::descriptors::DescriptorCache;
+use super::durability::{Durability, SyncAcks, bytes_behind};
 use super::leader_epochs::LeaderEpochs;
 use super::producer_state::{ProducerEntry, ProducerError, ProducerRules, VerificationGuard};
 use super::segment::{LogPath, Segment};
@@ -35,6 +36,7 @@ pub struct LogContext {
     /// Some log met a failing disk.
     pub disk_failed: AtomicBool,
     pub(super) sync_pace: SyncPace,
+    pub(super) sync_acks: OnceLock<SyncAcks>,
 }
 
 impl LogContext {
@@ -48,6 +50,7 @@ impl LogContext {
             changed: AtomicBool::new(false),
             disk_failed: AtomicBool::new(false),
             sync_pace: SyncPace::default(),
+            sync_acks: OnceLock::new(),
         })
     }
 
@@ -110,6 +113,7 @@ pub struct Log {
     /// A segment or a snapshot was created since the directory was synced.
     pub(super) files_changed: AtomicBool,
     pub(super) cleaning: CleaningMark,
+    pub(super) durability: Durability,
 }
 
 /// The parts that opening has put together.
@@ -131,6 +135,9 @@ impl Log {
         let high_watermark = options.high_watermark.clamp(parts.start, parts.end);
         let topic_id = OnceLock::new();
         parts.topic_id.map(|id| topic_id.set(id));
+        let unsynced = bytes_behind(&parts.segments, parts.recovery_point, parts.end);
+        let durability = Durability::new(&context, &options.partition.topic, unsynced);
+        let high_watermark = durability.limit(high_watermark, || parts.recovery_point).max(parts.start);
         Arc::new_cyclic(|this| Log {
             this: this.clone(),
             partition: options.partition.clone(),
@@ -158,6 +165,7 @@ impl Log {
             disk_failed: AtomicBool::new(false),
             files_changed: AtomicBool::new(true),
             cleaning: CleaningMark::default(),
+            durability,
         })
     }
 
@@ -192,9 +200,11 @@ impl Log {
     }
 
     /// Notes how far replication has come; never outside the log, and never back: of two appends that end at the same
-    /// time the later may tell first. Only truncation lowers it.
+    /// time the later may tell first. Only truncation lowers it. Where records count once they are synced it waits for
+    /// that.
     pub fn set_high_watermark(&self, offset: Offset) -> Offset {
         let offset = offset.clamp(self.log_start_offset(), self.end_offset());
+        let offset = self.durability.limit(offset, || self.recovery_point());
         let offset = offset.max(Offset(self.high_watermark.fetch_max(offset.0, Ordering::AcqRel)));
         self.context.changed.store(true, Ordering::Release);
         if self.first_undecided.load(Ordering::Acquire) != i64::MAX {
@@ -294,26 +304,31 @@ impl Log {
     pub(super) fn flush_to(&self, up_to: Offset) -> Result<(), LogError> {
         self.ensure_online()?;
         self.save_epochs()?;
-        let _one_at_a_time = self.flushing.lock().expect("this lock is never held across a panic");
+        let _one_at_a_time = self.lock_flushing();
+        // The sync that was waited for may have failed, and then this one would seem to succeed.
+        self.ensure_online()?;
         let from = self.recovery_point();
         let segments = self.segments.load_full();
         // A walk begins where the index says that the recovery point is: of what it says before that, all is durable.
         for segment in segments.iter() {
-            self.guard(segment.sync_indexes())?;
+            self.distrust(segment.sync_indexes())?;
         }
         if up_to <= from {
             return Ok(());
         }
+        let appended = self.durability.appended();
         self.sync_metadata()?;
         for (n, segment) in segments.iter().enumerate() {
             let next_base = segments.get(n + 1).map_or(Offset(i64::MAX), |next| next.base());
             if next_base > from && segment.base() < up_to {
-                self.guard(segment.sync())?;
+                self.distrust(segment.sync())?;
             }
         }
         if self.files_changed.swap(false, Ordering::AcqRel) {
             self.in_dir(|dir| snapshots::sync_latest(dir).and_then(|()| disk::sync_dir(dir)))?;
         }
+        let behind = segments.iter().filter(|segment| segment.base() >= up_to).map(|segment| segment.size()).sum();
+        self.durability.note_synced(up_to, appended, behind);
         self.recovery_point.fetch_max(up_to.0, Ordering::AcqRel);
         self.last_flush.store(self.context.clock.wall().0, Ordering::Release);
         Ok(())
@@ -366,6 +381,7 @@ impl Log {
     /// Puts the log out of service; every later operation that writes answers `reason`.
     pub fn fail(&self, reason: &str) {
         let _ = self.failure.set(reason.into());
+        self.durability.wake();
     }
 
     /// Why the log is out of service, if it is.
@@ -451,12 +467,16 @@ impl Log {
         if let Err(error) = &result
             && error.is_disk_failure()
         {
-            self.fail(&error.to_string());
-            self.disk_failed.store(true, Ordering::Release);
-            self.context.disk_failed.store(true, Ordering::Release);
-            self.context.work.wake();
+            self.fail_with_disk(&error.to_string());
         }
         result
+    }
+    /// Puts the log out of service, and soon its directory.
+    pub(super) fn fail_with_disk(&self, reason: &str) {
+        self.fail(reason);
+        self.disk_failed.store(true, Ordering::Release);
+        self.context.disk_failed.store(true, Ordering::Release);
+        self.context.work.wake();
     }
 
     /// Whether the log is out of service because of its disk.
@@ -501,9 +521,22 @@ impl Log {
         self.writer.lock().expect("a panic while appending leaves the log unusable")
     }
 
+    /// Keeps syncs from beginning or ending: one that saw what is truncated now must not tell of it later.
+    pub(super) fn lock_flushing(&self) -> MutexGuard<'_, ()> {
+        self.flushing.lock().expect("this lock is never held across a panic")
+    }
+
     /// Everything before `offset` was made durable.
     pub(super) fn raise_recovery_point(&self, offset: Offset) {
-        self.recovery_point.fetch_max(offset.min(self.end_offset()).0, Ordering::AcqRel);
+        // A sync of the log's own file may be about to tell that it failed.
+        let _one_at_a_time = self.lock_flushing();
+        if self.failure().is_some() {
+            return;
+        }
+        let (appended, end) = (self.durability.appended(), self.end_offset());
+        let offset = offset.min(end);
+        self.durability.note_synced(offset, appended, bytes_behind(&self.segments.load(), offset, end));
+        self.recovery_point.fetch_max(offset.0, Ordering::AcqRel);
         self.last_flush.store(self.context.clock.wall().0, Ordering::Release);
     }
 

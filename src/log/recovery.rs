@@ -55,7 +55,9 @@ impl Log {
         let writer = Writer { producers, last_snapshot };
         let epochs_dirty = epochs.entries() != known_epochs;
         let parts = LogParts { path, segments, start, end, recovery_point, epochs, epochs_dirty, writer, topic_id };
-        Ok(Log::assemble(options, context.clone(), parts))
+        let log = Log::assemble(options, context.clone(), parts);
+        log.settle_acks()?;
+        Ok(log)
     }
 }
 

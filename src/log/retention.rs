@@ -139,6 +139,7 @@ impl Log {
             self.truncate_fully(to)?;
             return Ok(true);
         }
+        let _unflushed = self.lock_flushing();
         let mut writer = self.lock_writer();
         self.guard(self.cut_end(&mut writer, to))?;
         Ok(true)
@@ -149,6 +150,7 @@ impl Log {
         let kept = segments.partition_point(|segment| segment.base() <= to);
         self.cleaning.truncate(segments[kept - 1].base());
         self.lower_recovery_point(to);
+        self.durability.truncate(to);
         self.end.store(to.0, Ordering::Release);
         self.start.fetch_min(to.0, Ordering::AcqRel);
         self.high_watermark.fetch_min(to.0, Ordering::AcqRel);
@@ -166,6 +168,7 @@ impl Log {
     /// Removes every record and goes on at `offset`.
     pub fn truncate_fully(&self, offset: Offset) -> Result<(), LogError> {
         self.ensure_online()?;
+        let _unflushed = self.lock_flushing();
         let mut writer = self.lock_writer();
         self.cleaning.truncate(offset);
         let old = self.segments.load_full();
@@ -178,6 +181,7 @@ impl Log {
         let first =
             self.guard(Segment::create(FileState::Live, &self.path, &self.context.cache, offset, now, jitter))?;
         self.lower_recovery_point(offset);
+        self.durability.truncate(offset);
         self.files_changed.store(true, Ordering::Release);
         self.segments.store(Arc::new(vec![Arc::new(first)]));
         self.start.store(offset.0, Ordering::Release);

@@ -363,6 +363,13 @@ impl Segment {
         Ok(Some(Slice { file: self.file()?, position: first.position, len, first_base, available }))
     }
 
+    /// A position at or before the first record of `offset`, as near as the index tells.
+    pub fn position_before(&self, offset: Offset) -> u64 {
+        let relative = self.relative(offset);
+        let entry = self.offset_index.last_where(&|| self.offset_file(), |entry| entry.relative_offset < relative);
+        entry.ok().flatten().map_or(0, |entry| u64::from(entry.position))
+    }
+
     /// An offset that no record before `position` reaches, if the index knows one.
     pub fn upper_bound(&self, position: u64) -> Result<Option<Offset>, LogError> {
         let before = |entry: &OffsetEntry| u64::from(entry.position) < position;

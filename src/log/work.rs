@@ -20,6 +20,8 @@ pub enum Work {
     FlushSealed(Weak<Log>),
     /// Makes all logs durable, that the next start has little to read.
     SyncLogs,
+    /// Syncs what was appended to a log where it counts only then.
+    SyncAppended(Weak<Log>),
     /// Makes the topic id of a log with its first records durable.
     SyncMetadata(Weak<Log>),
     /// Begins to write back a stretch of a file.

@@ -146,6 +146,9 @@ impl Log {
         }
         let taken = outcome.lock().expect("this lock is never held across a panic").take();
         let result = taken.expect("every append of a group is answered before the writer's lock is given up");
+        if result.is_ok() {
+            self.begin_sync();
+        }
         if result.is_ok() && self.unflushed_records() >= self.config().flush_messages {
             self.flush()?;
         }
@@ -296,6 +299,7 @@ impl Log {
         for txn in &staged.aborted {
             active.add_aborted(txn)?;
         }
+        self.durability.note_appended(staged.bytes);
         self.end.store(last.last_offset.next().0, Ordering::Release);
         self.context.note_appended(staged.bytes);
         self.begin_write_back(&active)

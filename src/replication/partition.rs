@@ -134,7 +134,7 @@ pub struct Partition {
     this_broker: BrokerId,
     log: ArcSwap<Log>,
     leadership: ArcSwap<Leadership>,
-    waiters: Waiters,
+    waiters: Arc<Waiters>,
     /// The topic was deleted; who holds on to the partition must not go on with it.
     is_deleted: AtomicBool,
 }
@@ -148,9 +148,10 @@ impl Partition {
             this_broker,
             log: ArcSwap::new(log),
             leadership: ArcSwap::from_pointee(leadership),
-            waiters: Waiters::default(),
+            waiters: Arc::default(),
             is_deleted: AtomicBool::new(false),
         };
+        partition.log().wakes(partition.waiters.clone());
         partition.begin_epoch();
         partition
     }
@@ -196,7 +197,9 @@ impl Partition {
 
     /// Puts another log under the partition: the one that moved to another directory.
     pub fn replace_log(&self, log: Arc<Log>) {
-        self.log.store(log);
+        log.wakes(self.waiters.clone());
+        self.log.store(log.clone());
+        self.advance_high_watermark(&log);
         self.waiters.wake();
     }
 
@@ -274,18 +277,35 @@ impl Partition {
 
     /// Waits until everything before `through` is committed, or until the deadline.
     pub async fn committed(&self, through: Offset, deadline: Instant) -> Result<(), ErrorCode> {
-        if self.log.load().high_watermark() >= through {
+        self.reached(Log::high_watermark, through, deadline).await
+    }
+
+    /// Whether records count once they are on disk (`ottla.sync.ack.topics`).
+    pub fn acks_after_sync(&self) -> bool {
+        self.log.load().acks_after_sync()
+    }
+
+    /// Waits until everything before `through` is on this broker's disk, or until the deadline.
+    pub async fn synced(&self, through: Offset, deadline: Instant) -> Result<(), ErrorCode> {
+        self.reached(Log::synced_offset, through, deadline).await
+    }
+
+    async fn reached(&self, point: fn(&Log) -> Offset, through: Offset, deadline: Instant) -> Result<(), ErrorCode> {
+        if point(&self.log.load()) >= through {
             return Ok(());
         }
         let notify = Arc::new(Notify::new());
         self.waiters.add(&notify);
         let outcome = loop {
             let log = self.log.load_full();
-            if log.high_watermark() >= through {
+            if point(&log) >= through {
                 break Ok(());
             }
             if self.is_deleted.load(Ordering::Acquire) || self.leadership.load().leader != self.this_broker {
                 break Err(ErrorCode::NotLeaderOrFollower);
+            }
+            if log.failure().is_some() {
+                break Err(ErrorCode::KafkaStorageError);
             }
             if tokio::time::timeout_at(deadline, notify.notified()).await.is_err() {
                 break Err(ErrorCode::RequestTimedOut);
@@ -422,8 +442,11 @@ impl Partition {
     fn advance_high_watermark(&self, log: &Log) {
         let leadership = self.leadership.load();
         if leadership.leader == self.this_broker && leadership.isr == [self.this_broker] {
-            log.set_high_watermark(log.end_offset());
-            self.waiters.wake();
+            let before = log.high_watermark();
+            // Where a sync is waited for, it tells of itself.
+            if log.set_high_watermark(log.end_offset()) > before || !log.acks_after_sync() {
+                self.waiters.wake();
+            }
         }
     }
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::*;
-use crate::config::{ConfigStore, load};
+use crate::config::{ConfigStore, TopicPatterns, load};
 use crate::log::producer_state::ProducerRules;
 use crate::log::{Log, LogContext, LogOptions};
 use crate::protocol::batch::BatchBuilder;
@@ -130,4 +130,84 @@ fn a_transaction_holds_readers_back_from_its_first_batch_to_its_marker() {
     assert_eq!(partition.append_marker(&marker, Millis(1_000_000)).unwrap(), Offset(1));
     assert_eq!(stable(), (Offset(2), vec![(id, Offset(0))]));
     assert_eq!(partition.begin_verification((id, epoch), 0, true), Err(ErrorCode::InvalidProducerEpoch));
+}
+
+/// A partition of a topic whose records count once they are synced, on the threads of `blocking`.
+fn synced_partition(root: &std::path::Path, blocking: Option<tokio::runtime::Handle>) -> (Arc<Log>, Arc<Partition>) {
+    let dir = root.join("t-0");
+    std::fs::create_dir(&dir).unwrap();
+    let loaded = load(None, &[], &|_: &str| None).unwrap();
+    let options = LogOptions {
+        partition: TopicPartition::new("t", 0),
+        dir,
+        config: Arc::new(ConfigStore::new(loaded.broker).topic_config(&BTreeMap::new())),
+        clean: false,
+        recovery_point: Offset::ZERO,
+        log_start: Offset::ZERO,
+        high_watermark: Offset::ZERO,
+    };
+    let clock = Clock::Manual(Arc::new(AtomicI64::new(1_000_000)));
+    let context = LogContext::new(8, clock, ProducerRules::default());
+    context.acknowledge_synced(TopicPatterns::parse("t").unwrap(), blocking);
+    let log = Log::open(&options, context).unwrap();
+    let leadership = Leadership {
+        leader: BrokerId(1),
+        leader_epoch: LeaderEpoch(0),
+        partition_epoch: PartitionEpoch(0),
+        replicas: vec![BrokerId(1)],
+        isr: vec![BrokerId(1)],
+    };
+    let partition = Partition::new(BrokerId(1), TopicId::ONE, log.clone(), leadership);
+    (log, Arc::new(partition))
+}
+
+fn record() -> ProduceRecords {
+    let mut builder = BatchBuilder::new(Offset::ZERO);
+    builder.append(Millis(1_000_000), None, Some(b"v"), &[]);
+    ProduceRecords { records: builder.build(), all_acks: true, version: 12, guard: None, now: Millis(1) }
+}
+
+#[tokio::test]
+async fn an_append_that_counts_once_synced_is_committed_by_a_sync_of_its_own_accord() {
+    let root = tempfile::tempdir().unwrap();
+    let (log, partition) = synced_partition(root.path(), Some(tokio::runtime::Handle::current()));
+    let deadline = tokio::time::Instant::now() + std::time::Duration::from_secs(60);
+    let waits = (0..50).map(|_| {
+        let through = partition.produce(record()).unwrap().last_offset.next();
+        let partition = partition.clone();
+        tokio::spawn(async move {
+            partition.committed(through, deadline).await?;
+            partition.synced(through, deadline).await
+        })
+    });
+    for wait in waits.collect::<Vec<_>>() {
+        assert_eq!(wait.await.unwrap(), Ok(()));
+    }
+    assert_eq!(log.recovery_point(), Offset(50));
+}
+
+#[tokio::test]
+async fn who_waits_for_a_sync_learns_that_the_disk_failed() {
+    let root = tempfile::tempdir().unwrap();
+    let (log, partition) = synced_partition(root.path(), None);
+    let through = partition.produce(record()).unwrap().last_offset.next();
+    let deadline = tokio::time::Instant::now() + std::time::Duration::from_secs(60);
+    let waiting = tokio::spawn({
+        let partition = partition.clone();
+        async move { partition.synced(through, deadline).await }
+    });
+    tokio::task::yield_now().await;
+    log.fail("cannot sync: Input/output error");
+    assert_eq!(waiting.await.unwrap(), Err(ErrorCode::KafkaStorageError));
+    let late = partition.committed(through, deadline).await;
+    assert_eq!(late, Err(ErrorCode::KafkaStorageError));
+    let read = partition.read(ReadRequest {
+        fetch_offset: Offset::ZERO,
+        max_bytes: 1000,
+        min_one: true,
+        isolation: Isolation::ReadUncommitted,
+        current_leader_epoch: LeaderEpoch::NONE,
+        last_fetched_epoch: LeaderEpoch::NONE,
+    });
+    assert_eq!(read.unwrap_err(), ErrorCode::KafkaStorageError);
 }

@@ -1,6 +1,6 @@
-// Load for coordinators: one process, raw requests, as many connections as a case asks for.
+// Load for coordinators and disks: one process, raw requests, as many connections as a case asks for.
 //
-//	load [flags] transactions | members | commits | fill | compact | commit-many
+//	load [flags] transactions | members | commits | fill | compact | commit-many | single
 //
 // Prints one JSON object: what was reached, and the CPU seconds that the broker took for it.
 package main
@@ -38,6 +38,7 @@ var cases = map[string]func(options) map[string]any{
 	"fill":         fill,
 	"compact":      compact,
 	"commit-many":  commitMany,
+	"single":       single,
 }
 
 func main() {

@@ -7,6 +7,7 @@ mod dirs;
 mod model;
 mod reading;
 mod removal;
+mod synced;
 mod transactions;
 
 use std::collections::BTreeMap;
