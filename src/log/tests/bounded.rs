@@ -7,6 +7,7 @@ use proptest::prelude::*;
 use super::dirs::{Node, create, partition};
 use super::transactions::{follow, marker, produced};
 use super::*;
+use crate::log::producer_state::{BatchMetadata, ProducerEntry};
 use crate::log::{AbortedTxn, Work};
 
 /// Syncs as the broker does from time to time; answers the recovery point.
@@ -51,7 +52,7 @@ fn within_a_segment_too_only_what_lies_behind_the_recovery_point_is_read() {
     flip(&segment_file(&bench, ".log"), 100);
     assert!(bench.open(false, 0).is_err());
     let log = bench.open(false, recovery_point).unwrap();
-    assert_eq!(read_all(&log, 0, 1 << 20), batches);
+    assert_eq!(read_all(&log, 2, 1 << 20), batches[1..]);
     log.fail("crashed");
     let size = fs::metadata(segment_file(&bench, ".log")).unwrap().len() as usize;
     flip(&segment_file(&bench, ".log"), size - 300);
@@ -126,9 +127,15 @@ fn step() -> impl Strategy<Value = Step> {
 struct Seen {
     batches: Vec<(i64, i64)>,
     aborted: Vec<AbortedTxn>,
-    producers: String,
+    producers: Vec<ProducerEntry>,
     stable: Offset,
     files: Vec<(String, Vec<u8>)>,
+}
+
+/// A snapshot has one time for a producer's last batch and for the marker behind it.
+fn known(producer: ProducerEntry) -> ProducerEntry {
+    let last_batch = producer.last_batch.map(|batch| BatchMetadata { timestamp: producer.last_timestamp, ..batch });
+    ProducerEntry { last_batch, ..producer }
 }
 
 fn seen(bench: &Bench, recovery_point: i64) -> Seen {
@@ -138,7 +145,7 @@ fn seen(bench: &Bench, recovery_point: i64) -> Seen {
     let seen = Seen {
         batches: read_all(&log, 0, 1 << 20),
         aborted: log.aborted_transactions(Offset(0), end).unwrap(),
-        producers: format!("{:?}", log.producers()),
+        producers: log.producers().into_iter().map(known).collect(),
         stable: log.last_stable_offset(end),
         files: Vec::new(),
     };
