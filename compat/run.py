@@ -32,6 +32,8 @@ SCENARIOS = {
     "takeover": ["java", "confluent", "jvm"],
     "fsck": ["java", "confluent", "kafka-clients"],
     "retention": ["java", "confluent"],
+    "disk-full": ["java", "confluent", "jvm"],
+    "disk-sick": ["java", "confluent"],
     "kill9": ["java", "confluent"],
     "dropped": ["java", "confluent"],
     "exactly-once": ["java", "confluent", "go", "kafka-clients"],

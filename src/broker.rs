@@ -3,6 +3,7 @@
 mod cleaner;
 mod cluster;
 mod coordinator_log;
+mod disks;
 mod durability;
 mod group_log;
 mod lifecycle;
@@ -18,8 +19,8 @@ mod transaction_log;
 
 use std::net::ToSocketAddrs;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle as Thread;
 
 use arc_swap::ArcSwap;
@@ -34,7 +35,7 @@ use crate::coordinator::share::{self, ShareStates};
 use crate::coordinator::share_partition::{SharePartitions, ShareSessions};
 use crate::coordinator::transaction::{self, Transactions};
 use crate::handlers::{API_TABLE, Dispatch, Node, ProducerIds};
-use crate::log::{LogDirs, LogError};
+use crate::log::{LogDirs, LogError, RoomListener};
 use crate::logging::LogLevels;
 use crate::metadata::{ConfigResource, MetadataImage};
 use crate::metrics::Metrics;
@@ -47,6 +48,7 @@ use crate::types::{BrokerId, Clock, ErrorCode, Millis, OFFSETS_TOPIC, SHARE_STAT
 
 use cleaner::Cleaner;
 pub use cluster::{Cluster, ClusterError, format_if_empty};
+use disks::Disks;
 use lifecycle::Lifecycle;
 use publisher::Publisher;
 use share_locks::ShareLocks;
@@ -110,6 +112,7 @@ pub struct Broker {
     lifecycle: Lifecycle,
     housekeeping: Housekeeping,
     cleaner: Cleaner,
+    disks: Disks,
     health: Arc<Health>,
     /// The timer of share groups' locks.
     locks: ShareLocks,
@@ -140,8 +143,8 @@ impl Broker {
             let (setup, config, clock) = (setup.clone(), config.clone(), clock.clone());
             tokio::task::spawn_blocking(move || open_storage(&setup, &config, &clock)).await??
         };
-        durability::register(&log_dirs, &metrics);
         let housekeeping = Housekeeping::start(&log_dirs)?;
+        let disks = Disks::start(&log_dirs, &config.broker(), &metrics)?;
         let cleaner = Cleaner::start(&log_dirs, &config.broker(), &metrics, &clock)?;
         let broker = config.broker();
         let image = Arc::new(ArcSwap::new(cluster.image()));
@@ -193,7 +196,7 @@ impl Broker {
         server.serve(false, &dispatch, &setup.data);
         health.set_ready();
         tracing::info!("node {} serves after {} ms", node.broker_id, began.elapsed().as_millis());
-        Ok(Broker { server, node, lifecycle, housekeeping, cleaner, health, locks, admin, stop_admin })
+        Ok(Broker { server, node, lifecycle, housekeeping, cleaner, disks, health, locks, admin, stop_admin })
     }
 
     /// Waits until the node cannot go on.
@@ -216,9 +219,10 @@ impl Broker {
         }
         let Housekeeping { stop, thread } = self.housekeeping;
         stop.store(true, Ordering::Release);
-        let (node, cleaner) = (self.node, self.cleaner);
+        let (node, cleaner, disks) = (self.node, self.cleaner, self.disks);
         let closed = tokio::task::spawn_blocking(move || {
             cleaner.stop();
+            disks.stop();
             node.log_dirs.context().work.stop();
             // What it was doing is done again at the next start.
             let _ = thread.join();
@@ -356,6 +360,7 @@ fn publisher(
         clock: node.clock.clone(),
         blocking: blocking.clone(),
         placed,
+        unplaced: Mutex::default(),
         reconfigured: Box::new(move |config| {
             let broker = config.broker();
             network.reconfigure(&broker);
@@ -370,8 +375,18 @@ fn subscribe(mut publisher: Publisher, quorum: &Quorum) {
     publisher.enforce_broker_configs();
     publisher.follow_moves();
     publisher.begin(&image);
+    let log_dirs = publisher.log_dirs.clone();
+    let publisher = Arc::new(Mutex::new(publisher));
+    let later = Arc::downgrade(&publisher);
+    log_dirs.on_room(RoomListener(Box::new(move || {
+        if let Some(publisher) = later.upgrade() {
+            publisher.lock().unwrap_or_else(PoisonError::into_inner).place_again();
+        }
+    })));
     // Nothing is appended before the broker has joined, so the first delta starts from the image just applied.
-    quorum.subscribe(Box::new(move |delta, image| publisher.publish(delta, image)));
+    quorum.subscribe(Box::new(move |delta, image| {
+        publisher.lock().unwrap_or_else(PoisonError::into_inner).publish(delta, image);
+    }));
 }
 
 /// The admin listener; without it the node serves all the same.

@@ -8,7 +8,7 @@ import time
 
 from .shell import Failed
 
-METADATA, LIST_OFFSETS, OFFSET_FETCH = 3, 2, 9
+PRODUCE, METADATA, LIST_OFFSETS, OFFSET_FETCH = 0, 3, 2, 9
 EARLIEST, LATEST = -2, -1
 # UNKNOWN_TOPIC_OR_PARTITION, LEADER_NOT_AVAILABLE, NOT_LEADER_OR_FOLLOWER, OFFSET_NOT_AVAILABLE
 RETRIABLE = {3, 5, 6, 78}
@@ -104,6 +104,15 @@ def offsets(port: int, topic: str, partitions: int, at: int = LATEST) -> list[in
         if not set(errors.values()) <= RETRIABLE or time.monotonic() > deadline:
             raise Failed(f"ListOffsets answered errors {errors}")
         time.sleep(0.05)
+
+
+def produce(port: int, topic: str, partition: int, batch: bytes) -> int:
+    """The error that one batch is answered with (Produce version 7, acks=all)."""
+    body = _string(None) + struct.pack(">hii", -1, 10_000, 1) + _string(topic)
+    body += struct.pack(">iii", 1, partition, len(batch)) + batch
+    answer = call(port, PRODUCE, 7, body, timeout=15.0)
+    answer.take("i"), answer.string(), answer.take("i")
+    return answer.take("ih")[1]
 
 
 def committed(port: int, group: str, topic: str, partition: int) -> int | None:

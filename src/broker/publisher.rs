@@ -4,7 +4,7 @@
 //! visible, and a new partition serves, when its creator hears of it.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use arc_swap::ArcSwap;
 use tokio::runtime::Handle;
@@ -56,6 +56,8 @@ pub struct Publisher {
     /// Threads that may wait for a disk.
     pub blocking: Handle,
     pub placed: UnboundedSender<PlacedReplica>,
+    /// Partitions for which there was no room, to be placed later.
+    pub unplaced: Mutex<BTreeSet<(TopicId, i32)>>,
     /// Called when the broker's own configs changed.
     pub reconfigured: Box<dyn Fn(&ConfigStore) + Send>,
 }
@@ -245,7 +247,25 @@ impl Publisher {
             }
             Err(error) => {
                 tracing::error!("{name} is offline: {error}");
+                if error.is_out_of_space() {
+                    let mut unplaced = self.unplaced.lock().unwrap_or_else(PoisonError::into_inner);
+                    unplaced.insert((topic.id, index));
+                }
                 self.partitions.put_offline(topic.name.clone(), topic.id, index);
+            }
+        }
+    }
+
+    /// Places the partitions for which there was no room before.
+    pub fn place_again(&self) {
+        let unplaced = std::mem::take(&mut *self.unplaced.lock().unwrap_or_else(PoisonError::into_inner));
+        let image = self.image.load_full();
+        for (id, index) in unplaced {
+            let Some(topic) = image.topics.with_id(id) else { continue };
+            let Some(registration) = topic.partitions.get(&index) else { continue };
+            self.host(&image, topic, index, registration, true);
+            if is_internal_topic(&topic.name) {
+                self.coordinate(topic, vec![index]);
             }
         }
     }

@@ -29,6 +29,7 @@ pub fn claim(config: &BrokerConfig, clock: &Clock) -> Result<LogDirs, BrokerErro
         recovery_checkpoint_interval: Millis(config.log_flush_offset_checkpoint_interval_ms.into()),
         log_start_checkpoint_interval: Millis(config.log_flush_start_offset_checkpoint_interval_ms.into()),
         high_watermark_checkpoint_interval: Millis(config.replica_high_watermark_checkpoint_interval_ms),
+        reserve_bytes: config.ottla_disk_reserve_bytes,
     };
     Ok(LogDirs::claim(options, context)?)
 }

@@ -84,6 +84,10 @@ macro_rules! declare {
             pub ottla_takeover_ignore_security: bool,
             /// The listeners that are not opened because their protocol is not served and security is ignored.
             pub closed_listeners: Vec<Listener>,
+            /// `ottla.disk.reserve.bytes`: what is kept free on the disks of the log directories.
+            pub ottla_disk_reserve_bytes: Option<u64>,
+            /// `ottla.scrub.bytes.per.second`: how fast logs are looked through for damage; 0 for never.
+            pub ottla_scrub_bytes_per_second: u64,
         }
 
         impl BrokerConfig {
@@ -112,6 +116,8 @@ macro_rules! declare {
                     ottla_request_memory_bytes: derived.ottla.request_memory_bytes,
                     ottla_takeover_ignore_security: derived.ottla.takeover_ignore_security,
                     closed_listeners: derived.closed_listeners,
+                    ottla_disk_reserve_bytes: derived.ottla.disk_reserve_bytes,
+                    ottla_scrub_bytes_per_second: derived.ottla.scrub_bytes_per_second,
                 }
             }
         }

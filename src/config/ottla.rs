@@ -15,6 +15,8 @@ pub const PREFIX: &str = "ottla.";
 
 /// Whether the node starts without what guards access.
 pub const IGNORE_SECURITY: &str = "ottla.takeover.ignore.security";
+const DISK_RESERVE_BYTES: &str = "ottla.disk.reserve.bytes";
+const SCRUB_BYTES_PER_SECOND: &str = "ottla.scrub.bytes.per.second";
 
 /// Every key of our own.
 pub const OTTLA_KEYS: &[ConfigKey] = &[
@@ -55,6 +57,21 @@ pub const OTTLA_KEYS: &[ConfigKey] = &[
         "Whether this node starts although it does not enforce what guards access: an authorizer, ACLs, a listener with TLS or SASL \
          (which stays closed). Whoever reaches a PLAINTEXT listener may then do everything.",
     ),
+    row(
+        DISK_RESERVE_BYTES,
+        Type::Long,
+        Null,
+        AtLeast(0),
+        "Free bytes of a log directory's file system below which producers' records and new partitions are refused with \
+         KAFKA_STORAGE_ERROR; when not set 1 GiB, or a twentieth of the file system if that is less. 0 keeps nothing.",
+    ),
+    row(
+        SCRUB_BYTES_PER_SECOND,
+        Type::Long,
+        Is("2097152"),
+        AtLeast(0),
+        "How fast sealed segments are read to find what a disk has damaged, one round a day at most. 0 switches it off.",
+    ),
 ];
 
 /// How log lines look.
@@ -73,6 +90,8 @@ pub struct OttlaConfig {
     pub log_format: LogFormat,
     pub request_memory_bytes: u64,
     pub takeover_ignore_security: bool,
+    pub disk_reserve_bytes: Option<u64>,
+    pub scrub_bytes_per_second: u64,
 }
 
 impl OttlaConfig {
@@ -104,7 +123,22 @@ impl OttlaConfig {
         let ignore_security = OTTLA_KEYS.iter().filter(|row| row.name == IGNORE_SECURITY);
         let ignored: Vec<_> = ignore_security.map(|row| row.parse(set(row.name))).collect::<Result<_, _>>()?;
         let takeover_ignore_security = ignored.contains(&super::value::Value::Boolean(true));
-        Ok(OttlaConfig { admin_listener, log_format, request_memory_bytes, takeover_ignore_security })
+        let reserve_key = key_named(DISK_RESERVE_BYTES);
+        let reserve = set(reserve_key.name).map(|text| reserve_key.parse(Some(text))).transpose()?;
+        let disk_reserve_bytes = match reserve {
+            Some(super::value::Value::Long(bytes)) => Some(bytes.unsigned_abs()),
+            _ => None,
+        };
+        let scrub_key = key_named(SCRUB_BYTES_PER_SECOND);
+        let scrub = Values::parse(std::slice::from_ref(scrub_key), set)?.get::<i64>(scrub_key.name);
+        Ok(OttlaConfig {
+            admin_listener,
+            log_format,
+            request_memory_bytes,
+            takeover_ignore_security,
+            disk_reserve_bytes,
+            scrub_bytes_per_second: scrub.unsigned_abs(),
+        })
     }
 }
 
@@ -113,6 +147,10 @@ pub fn sync_ack_topics(texts: &Texts) -> Result<TopicPatterns, InvalidValue> {
     let key = "ottla.sync.ack.topics";
     let text = texts.get(key).map_or("", String::as_str);
     TopicPatterns::parse(text).map_err(|fault| InvalidValue::new(key, text, &fault))
+}
+
+fn key_named(name: &str) -> &'static ConfigKey {
+    OTTLA_KEYS.iter().find(|key| key.name == name).expect("it is declared above")
 }
 
 const fn row(

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::{Call, Node};
+use super::{Call, Node, creation};
 use crate::config::BrokerConfig;
 use crate::controller::{Denied, NewTopic};
 use crate::protocol::internal::StreamsTopicInfo;
@@ -27,7 +27,7 @@ pub async fn topics(call: &Call<'_>, names: &BTreeSet<Arc<str>>) {
     if missing.is_empty() {
         return;
     }
-    match call.node.controller.create_topics((missing, false)).await {
+    match creation::create_topics(call.node, missing, false).await {
         Ok(Ok(results)) => {
             for (name, denied) in results.iter().filter_map(|(name, result)| Some((name, result.as_ref().err()?))) {
                 if denied.code != ErrorCode::TopicAlreadyExists {
@@ -47,7 +47,7 @@ pub async fn internal_topic(node: &Node, name: &str) -> Result<(), ErrorCode> {
         return Ok(());
     }
     let topic = new_topic(node, &node.config.broker(), name);
-    let created = node.controller.create_topics((vec![topic], false)).await;
+    let created = creation::create_topics(node, vec![topic], false).await;
     let refused = match created {
         Ok(Ok(results)) => results.into_iter().find_map(|(_, result)| result.err()),
         Ok(Err(denied)) => Some(denied),
@@ -78,7 +78,7 @@ pub async fn streams_topics(call: &Call<'_>, topics: Vec<StreamsTopicInfo>) -> V
     });
     let reason = |denied: &Denied| denied.message.clone().unwrap_or_else(|| denied.code.message().to_owned());
     let all = |why: String| names.iter().map(|name| (name.clone(), why.clone())).collect();
-    match call.node.controller.create_topics((new.collect(), false)).await {
+    match creation::create_topics(call.node, new.collect(), false).await {
         Ok(Ok(results)) => {
             let failed = results.iter().filter_map(|(name, result)| Some((name, result.as_ref().err()?)));
             let failed = failed.filter(|(_, denied)| denied.code != ErrorCode::TopicAlreadyExists);

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Answer, Call};
+use super::{Answer, Call, creation};
 use crate::controller::{Denied, NewPartitions};
 use crate::protocol::StrBytes;
 use crate::protocol::messages::create_partitions_request::CreatePartitionsTopic;
@@ -30,7 +30,7 @@ pub(super) async fn handle(call: &Call<'_>, request: CreatePartitionsRequest) ->
     let wanted = request.topics.into_iter().filter(|topic| !repeated.contains(&**topic.name));
     let wanted: Vec<NewPartitions> = wanted.map(new_partitions).collect();
     let names: Vec<String> = wanted.iter().map(|topic| topic.topic.clone()).collect();
-    match call.node.controller.create_partitions((wanted, request.validate_only)).await {
+    match creation::create_partitions(call.node, wanted, request.validate_only).await {
         Ok(results) => response.results.extend(results.into_iter().map(|(name, outcome)| result(&name, outcome))),
         Err(error) => {
             let denied = super::not_submitted(&error);

@@ -1,6 +1,6 @@
 //! CreateTopics (19), versions 2 to 7; the effective configs are echoed from 5.
 
-use super::{Answer, Call};
+use super::{Answer, Call, creation};
 use crate::controller::{CreatedTopic, Denied, NewTopic};
 use crate::protocol::StrBytes;
 use crate::protocol::messages::create_topics_request::CreatableTopic;
@@ -26,7 +26,7 @@ pub(super) async fn handle(call: &Call<'_>, request: CreateTopicsRequest) -> Ans
         return ResponseKind::CreateTopics(response).into();
     }
     let new = topics.into_iter().map(new_topic).collect();
-    match call.node.controller.create_topics((new, request.validate_only)).await {
+    match creation::create_topics(call.node, new, request.validate_only).await {
         Ok(Ok(results)) => {
             for (name, result) in results {
                 response.topics.push(match result {

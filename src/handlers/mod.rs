@@ -9,6 +9,7 @@ mod answer;
 mod auto_create;
 mod by_topic;
 mod config_changes;
+mod creation;
 mod dispatch;
 mod endpoints;
 mod node;
@@ -31,7 +32,7 @@ use crate::controller::Denied;
 use crate::protocol::frame::AnyRequest;
 use crate::protocol::messages::RequestKind;
 use crate::protocol::newer::OwnRequest;
-use crate::state_machine::SubmitError;
+use crate::state_machine::{JournalError, SubmitError};
 use crate::types::ErrorCode;
 
 /// The number of what is no element of an ACL. Kafka closes a connection that sends it, authorizer or not.
@@ -211,6 +212,7 @@ fn not_submitted(error: &SubmitError) -> Denied {
     let code = match error {
         SubmitError::Stopped => ErrorCode::NotController,
         SubmitError::CommitTimedOut => ErrorCode::RequestTimedOut,
+        SubmitError::Append(JournalError::Storage(_)) => ErrorCode::KafkaStorageError,
         SubmitError::Append(_) | SubmitError::Lost(_) => ErrorCode::UnknownServerError,
     };
     Denied::new(code, error.to_string())

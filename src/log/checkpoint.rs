@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::fmt::Write;
 use std::fs;
-use std::io::Write as _;
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 use crate::types::{LeaderEpoch, Offset, TopicId, TopicPartition};
@@ -68,12 +68,17 @@ pub fn read_epochs(path: &Path) -> Result<Vec<(LeaderEpoch, Offset)>, LogError> 
 pub fn write_epochs_unsynced(path: &Path, epochs: &[(LeaderEpoch, Offset)]) -> Result<(), LogError> {
     let text = lines_text(epochs.iter().map(|(epoch, offset)| format!("{epoch} {offset}")));
     let opened = fs::OpenOptions::new().write(true).create(true).truncate(false).open(path);
-    let written = opened.and_then(|mut file| {
+    let written = opened.and_then(|file| {
         // The end of a longer text must never stand behind the new one.
-        if file.metadata()?.len() > text.len() as u64 {
+        let mut len = file.metadata()?.len() as usize;
+        if len > text.len() {
             file.set_len(0)?;
+            len = 0;
         }
-        file.write_all(text.as_bytes())
+        // First what takes more room: where there is none, the file is left as it was.
+        let (within, beyond) = text.as_bytes().split_at(len);
+        file.write_all_at(beyond, len as u64).inspect_err(|_| drop(file.set_len(len as u64)))?;
+        file.write_all_at(within, 0)
     });
     written.map_err(LogError::io("write", path))
 }

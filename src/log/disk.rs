@@ -39,6 +39,8 @@ pub fn create(path: &Path) -> Result<File, LogError> {
 
 /// Writes all `slices` at `position`: one system call unless the kernel takes less than it was given.
 pub fn write_all_vectored_at(file: &File, mut position: u64, mut slices: &mut [IoSlice<'_>]) -> io::Result<()> {
+    #[cfg(test)]
+    stop::room_for(file, position, slices)?;
     while !slices.is_empty() {
         let count = slices.len().min(SLICES_MAX);
         match rustix::io::pwritev(file, &slices[..count], position) {
@@ -114,7 +116,11 @@ pub fn write_atomically(path: &Path, content: &[u8]) -> Result<(), LogError> {
     name.push(".tmp");
     let temporary = path.with_file_name(name);
     let mut file = create(&temporary)?;
-    file.write_all(content).and_then(|()| file.sync_all()).map_err(LogError::io("write", &temporary))?;
+    if let Err(error) = file.write_all(content).and_then(|()| file.sync_all()) {
+        // On a full disk what is left of it would only take up room.
+        let _ = fs::remove_file(&temporary);
+        return Err(LogError::io("write", &temporary)(error));
+    }
     fs::rename(&temporary, path).map_err(LogError::io("rename", &temporary))?;
     path.parent().map_or(Ok(()), sync_dir)
 }
@@ -144,13 +150,32 @@ pub fn read_small(path: &Path) -> Result<Option<String>, LogError> {
 #[cfg(test)]
 pub mod stop {
     use std::cell::Cell;
-    use std::io;
+    use std::fs::File;
+    use std::io::{self, IoSlice};
+    use std::os::unix::fs::FileExt;
     use std::path::Path;
 
     use super::LogError;
 
     thread_local! {
         static LEFT: Cell<Option<usize>> = const { Cell::new(None) };
+        static ROOM: Cell<Option<usize>> = const { Cell::new(None) };
+    }
+
+    /// Lets this thread write so many bytes at once into a log and no more; `None` lets it write all.
+    pub fn fill(room: Option<usize>) {
+        ROOM.set(room);
+    }
+
+    /// What does not fit is written in part, as a disk that fills up does it.
+    pub fn room_for(file: &File, position: u64, slices: &[IoSlice<'_>]) -> io::Result<()> {
+        let Some(room) = ROOM.get() else { return Ok(()) };
+        let bytes: Vec<u8> = slices.iter().flat_map(|slice| slice.iter().copied()).take(room + 1).collect();
+        if bytes.len() <= room {
+            return Ok(());
+        }
+        file.write_all_at(&bytes[..room], position)?;
+        Err(io::ErrorKind::StorageFull.into())
     }
 
     /// Lets `changes` more happen on this thread; `None` lets all.

@@ -38,6 +38,9 @@ pub enum LogError {
     /// A file of the directory does not say what it must.
     #[error("{}: {reason}", path.display())]
     BadFile { path: PathBuf, reason: String },
+    /// The directory's reserve of free space is reached.
+    #[error("there is no room for new records in {}: delete topics or records, or make its file system larger", dir.display())]
+    NoRoom { dir: PathBuf },
     /// The name is not one of the configured directories, or it is offline.
     #[error("no usable log directory {}", path.display())]
     DirectoryNotFound { path: PathBuf },
@@ -46,7 +49,7 @@ pub enum LogError {
 /// What the administrator can do about a refusal of the operating system.
 fn remedy(error: &io::Error) -> &'static str {
     match error.kind() {
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "; free space there, then start again",
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "; free space there",
         io::ErrorKind::PermissionDenied => "; let the user who runs this read and write it",
         io::ErrorKind::ReadOnlyFilesystem => "; mount the file system for writing",
         io::ErrorKind::NotADirectory => "; a directory is needed there, correct log.dirs",
@@ -68,9 +71,11 @@ impl LogError {
             LogError::UnexpectedOffset { .. } => ErrorCode::UnknownServerError,
             LogError::InvalidBatch { .. } => ErrorCode::CorruptMessage,
             LogError::Producer(error) => error.error_code(),
-            LogError::Damaged { .. } | LogError::Io { .. } | LogError::Offline { .. } | LogError::BadFile { .. } => {
-                ErrorCode::KafkaStorageError
-            }
+            LogError::Damaged { .. }
+            | LogError::Io { .. }
+            | LogError::Offline { .. }
+            | LogError::BadFile { .. }
+            | LogError::NoRoom { .. } => ErrorCode::KafkaStorageError,
             LogError::DirectoryNotFound { .. } => ErrorCode::LogDirNotFound,
         }
     }
@@ -80,14 +85,22 @@ impl LogError {
         matches!(self, LogError::Io { source, .. } if source.kind() == io::ErrorKind::NotFound)
     }
 
-    /// Whether there is no room on the disk.
+    /// Whether there is no room on the disk, which passes. A sync that fails so has lost what was written before it.
     pub fn is_out_of_space(&self) -> bool {
         let full = |kind| matches!(kind, io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded);
-        matches!(self, LogError::Io { source, .. } if full(source.kind()))
+        matches!(self, LogError::Io { source, action, .. } if full(source.kind()) && !action.starts_with("sync"))
+    }
+
+    /// Whether the device itself says that it cannot read, and not just a file that is not there.
+    pub fn is_device_failure(&self) -> bool {
+        const CODES: [i32; 7] =
+            [libc::EIO, libc::ENXIO, libc::ENODEV, libc::ESTALE, libc::EUCLEAN, libc::EREMOTEIO, libc::EBADMSG];
+        let LogError::Io { source, .. } = self else { return false };
+        source.raw_os_error().is_some_and(|code| CODES.contains(&code))
     }
 
     /// Whether the disk, and not one partition's content, is to blame.
     pub fn is_disk_failure(&self) -> bool {
-        matches!(self, LogError::Io { .. })
+        matches!(self, LogError::Io { .. }) && !self.is_out_of_space()
     }
 }

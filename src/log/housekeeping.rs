@@ -200,6 +200,10 @@ impl LogDirs {
             }
             Work::RemoveFiles(paths) => paths.iter().try_for_each(|path| disk::remove(path).map(drop)),
             Work::RemoveDir(path) => remove_dir(&path),
+            Work::Reclaim(dir) => {
+                self.reclaim(dir);
+                Ok(())
+            }
         };
         if let Err(error) = outcome
             && !matches!(error, LogError::Offline { .. })
@@ -235,29 +239,30 @@ impl LogDirs {
         }
     }
 
-    /// Writes every checkpoint file of every working directory.
-    pub fn write_checkpoints(&self) -> Result<(), LogError> {
+    /// Writes every checkpoint file of a directory; fails where there is no room for them.
+    pub(super) fn write_all_checkpoints(&self, n: usize) -> Result<(), LogError> {
         use Checkpoint::{Cleaned, HighWatermark, LogStart, RecoveryPoint};
-        self.checkpoint_dirs(&[RecoveryPoint, LogStart, HighWatermark, Cleaned]);
-        Ok(())
+        self.checkpoint_dir(n, &[RecoveryPoint, LogStart, HighWatermark, Cleaned])
     }
 
     /// Writes how far the logs of a directory are cleaned.
     pub(super) fn checkpoint_cleaned(&self, dir: usize) {
-        self.checkpoint_dir(dir, &[Checkpoint::Cleaned]);
+        // Where it was not written it is written with the others.
+        let _ = self.checkpoint_dir(dir, &[Checkpoint::Cleaned]);
     }
 
     pub(super) fn checkpoint_dirs(&self, kinds: &[Checkpoint]) {
-        (0..self.dirs.len()).for_each(|n| self.checkpoint_dir(n, kinds));
+        // What a full disk refused is due again with the next ones.
+        (0..self.dirs.len()).for_each(|n| drop(self.checkpoint_dir(n, kinds)));
     }
 
-    fn checkpoint_dir(&self, n: usize, kinds: &[Checkpoint]) {
+    fn checkpoint_dir(&self, n: usize, kinds: &[Checkpoint]) -> Result<(), LogError> {
         let dir = &self.dirs[n];
+        let mut written = Ok(());
         for kind in kinds.iter().filter(|_| dir.failure().is_none()) {
-            if let Err(error) = self.write_checkpoint(n, dir.path(), *kind) {
-                self.fail_dir(n, &error.to_string());
-            }
+            written = written.and(self.watch(n, self.write_checkpoint(n, dir.path(), *kind)));
         }
+        written
     }
 
     /// Writes a checkpoint file, unless it would say what it says already.

@@ -3,13 +3,14 @@
 use std::fs::{self, File, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use rustix::fs::{FlockOperation, fcntl_lock};
 
 use crate::types::{BrokerEpoch, DirectoryId};
 
 use super::meta_properties::MetaProperties;
+use super::space::DirSpace;
 use super::{LogError, disk};
 
 const LOCK: &str = ".lock";
@@ -27,6 +28,8 @@ pub struct LogDir {
     /// The broker's epoch at that stop, if it was written down.
     pub previous_broker_epoch: Option<BrokerEpoch>,
     failure: OnceLock<String>,
+    /// How much room there is.
+    pub space: Arc<DirSpace>,
 }
 
 impl LogDir {
@@ -49,6 +52,7 @@ impl LogDir {
             clean: text.is_some(),
             previous_broker_epoch: text.and_then(|text| broker_epoch(&text)),
             failure: OnceLock::new(),
+            space: Arc::new(DirSpace::unknown()),
         })
     }
 
@@ -78,9 +82,14 @@ impl LogDir {
     pub fn mark_clean(&self, epoch: BrokerEpoch) -> Result<(), LogError> {
         let path = self.path.join(CLEAN_SHUTDOWN);
         let mut file = disk::create(&path)?;
-        write!(file, "{{\"version\":0,\"brokerEpoch\":{epoch}}}")
+        let written = write!(file, "{{\"version\":0,\"brokerEpoch\":{epoch}}}")
             .and_then(|()| file.sync_all())
-            .map_err(LogError::io("write", &path))?;
+            .map_err(LogError::io("write", &path));
+        match written {
+            // That the file is there says it; only the epoch lacks.
+            Err(error) if error.is_out_of_space() => {}
+            written => written?,
+        }
         disk::sync_dir(&self.path)
     }
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use tokio::sync::Notify;
@@ -18,8 +18,9 @@ use super::meta_properties::{META_PROPERTIES, MetaProperties};
 use super::moves::MovePace;
 use super::names::{PartitionDir, current_dir_name, delete_dir_name, parse_dir_name, stray_dir_name};
 use super::partition_log::{Log, LogContext, LogOptions};
+use super::space::RoomListener;
 use super::work::Work;
-use super::{LogError, checkpoint, disk};
+use super::{LogError, ballast, checkpoint, disk};
 
 /// The metadata log's directory, which belongs to the quorum.
 const METADATA_TOPIC: &str = "__cluster_metadata";
@@ -45,6 +46,8 @@ pub struct LogDirsOptions {
     pub log_start_checkpoint_interval: Millis,
     /// `replica.high.watermark.checkpoint.interval.ms`.
     pub high_watermark_checkpoint_interval: Millis,
+    /// `ottla.disk.reserve.bytes`; by default a share of the file system.
+    pub reserve_bytes: Option<u64>,
 }
 
 /// The settings in force for a topic.
@@ -70,7 +73,7 @@ pub struct LogDirs {
     pub(super) futures: RwLock<HashMap<TopicPartition, Placed>>,
     /// Partitions that could not be opened, and why.
     damaged: RwLock<HashMap<TopicPartition, LogError>>,
-    cordoned: RwLock<BTreeSet<PathBuf>>,
+    pub(super) cordoned: RwLock<BTreeSet<PathBuf>>,
     /// Where partitions are wanted that do not exist yet.
     preferred: Mutex<HashMap<TopicPartition, DirectoryId>>,
     pub(super) move_pace: MovePace,
@@ -82,6 +85,7 @@ pub struct LogDirs {
     changing: Mutex<()>,
     /// Told of each log that took the place of another.
     pub(super) moved: OnceLock<MovedListener>,
+    pub(super) room_listener: OnceLock<RoomListener>,
 }
 
 /// Is told of the log that took the place of another, and of the directory it is in.
@@ -93,28 +97,6 @@ impl fmt::Debug for MovedListener {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("MovedListener")
     }
-}
-
-/// What [`LogDirs::describe`] says of a directory.
-#[derive(Clone, Debug)]
-pub struct DirDescription {
-    pub path: PathBuf,
-    pub id: DirectoryId,
-    pub failure: Option<String>,
-    pub is_cordoned: bool,
-    /// Size of the file system, and what of it is free for us; -1 where that is unknown.
-    pub total_bytes: i64,
-    pub usable_bytes: i64,
-    pub replicas: Vec<ReplicaDescription>,
-}
-
-/// A log in a described directory.
-#[derive(Clone, Debug)]
-pub struct ReplicaDescription {
-    pub partition: TopicPartition,
-    pub size: u64,
-    pub end_offset: Offset,
-    pub is_future: bool,
 }
 
 impl LogDirs {
@@ -132,9 +114,10 @@ impl LogDirs {
                         );
                         return Err(LogError::BadFile { path: dir.path().join(META_PROPERTIES), reason });
                     }
+                    ballast::release(dir.path());
                     dirs.push(dir);
                 }
-                Err(error) if error.is_disk_failure() && options.dirs.len() > 1 => {
+                Err(error) if (error.is_disk_failure() || error.is_out_of_space()) && options.dirs.len() > 1 => {
                     tracing::error!(dir = %path.display(), %error, "log directory is offline");
                     failed = Some(error);
                 }
@@ -162,6 +145,7 @@ impl LogDirs {
             checkpointed: Mutex::default(),
             changing: Mutex::default(),
             moved: OnceLock::new(),
+            room_listener: OnceLock::new(),
         })
     }
 
@@ -220,10 +204,12 @@ impl LogDirs {
         let partition = options.partition.clone();
         let error = match Log::open(options, self.context.clone()) {
             Ok(log) if is_future => {
+                log.lies_in(&self.dirs[n].space);
                 self.write(&self.futures).insert(partition, Placed { log, dir: n });
                 return;
             }
             Ok(log) => {
+                log.lies_in(&self.dirs[n].space);
                 cleaned_to.into_iter().for_each(|offset| log.cleaning.set_cleaned_to(offset));
                 let clash = self.write(&self.logs).insert(partition.clone(), Placed { log: log.clone(), dir: n });
                 let Some(first) = clash else { return self.schedule(&log) };
@@ -320,6 +306,11 @@ impl LogDirs {
         self.read(&self.logs).get(partition).is_some_and(|placed| self.dirs[placed.dir].failure().is_some())
     }
 
+    /// `ottla.disk.reserve.bytes`, if it is set.
+    pub(super) fn reserve_bytes(&self) -> Option<u64> {
+        self.options.reserve_bytes
+    }
+
     /// Directories that get no new partitions (KIP-1066).
     pub fn set_cordoned(&self, paths: BTreeSet<PathBuf>) {
         *self.write(&self.cordoned) = paths;
@@ -380,14 +371,33 @@ impl LogDirs {
         config: Arc<TopicConfig>,
         log_start: Offset,
     ) -> Result<Arc<Log>, LogError> {
+        let is_new = !path.exists();
         let created = fs::create_dir_all(&path).map_err(LogError::io("create the directory", &path));
         self.watch(dir, created)?;
+        let created = self.create_files(dir, &path, partition, topic_id, config, log_start);
+        if is_new && created.as_ref().is_err_and(LogError::is_out_of_space) {
+            // What came of it would be taken for a partition's log.
+            let _ = fs::remove_dir_all(&path);
+        }
+        self.watch(dir, created)
+    }
+
+    fn create_files(
+        &self,
+        dir: usize,
+        path: &Path,
+        partition: &TopicPartition,
+        topic_id: TopicId,
+        config: Arc<TopicConfig>,
+        log_start: Offset,
+    ) -> Result<Arc<Log>, LogError> {
         let (recovery_point, high_watermark) = (log_start, log_start);
         let partition = partition.clone();
         let options =
-            LogOptions { partition, dir: path, config, clean: false, recovery_point, log_start, high_watermark };
-        let log = self.watch(dir, Log::open(&options, self.context.clone()))?;
-        self.watch(dir, log.assign_topic_id(topic_id))?;
+            LogOptions { partition, dir: path.into(), config, clean: false, recovery_point, log_start, high_watermark };
+        let log = Log::open(&options, self.context.clone())?;
+        log.lies_in(&self.dirs[dir].space);
+        log.assign_topic_id(topic_id)?;
         Ok(log)
     }
 
@@ -405,7 +415,8 @@ impl LogDirs {
         }
         let cordoned = self.read(&self.cordoned);
         let open = |n: &usize| online(n) && !cordoned.contains(self.dirs[*n].path());
-        let chosen = (0..self.dirs.len()).filter(open).min_by_key(|n| counts[*n]);
+        // The room that is left goes before an even spread.
+        let chosen = (0..self.dirs.len()).filter(open).min_by_key(|n| (self.dirs[*n].space.is_short(), counts[*n]));
         chosen.ok_or_else(|| LogError::DirectoryNotFound { path: PathBuf::from("log.dirs") })
     }
 
@@ -463,10 +474,13 @@ impl LogDirs {
 
     /// A disk failure takes the directory offline, and every log in it.
     pub(super) fn watch<T>(&self, dir: usize, result: Result<T, LogError>) -> Result<T, LogError> {
-        if let Err(error) = &result
-            && error.is_disk_failure()
-        {
-            self.fail_dir(dir, &error.to_string());
+        match &result {
+            Err(error) if error.is_out_of_space() => {
+                self.dirs[dir].space.refuse(self.context.clock.wall());
+                self.context.space_alarm.raise();
+            }
+            Err(error) if error.is_disk_failure() => self.fail_dir(dir, &error.to_string()),
+            _ => {}
         }
         result
     }
@@ -482,50 +496,24 @@ impl LogDirs {
         }
     }
 
-    /// What DescribeLogDirs answers.
-    pub fn describe(&self) -> Vec<DirDescription> {
-        let cordoned = self.read(&self.cordoned);
-        let mut described: Vec<DirDescription> = self
-            .dirs
-            .iter()
-            .map(|dir| {
-                let space = rustix::fs::statvfs(dir.path()).ok();
-                let bytes = |blocks: u64, unit: u64| i64::try_from(blocks.saturating_mul(unit)).unwrap_or(i64::MAX);
-                DirDescription {
-                    path: dir.path().to_path_buf(),
-                    id: dir.id(),
-                    failure: dir.failure().map(str::to_string),
-                    is_cordoned: cordoned.contains(dir.path()),
-                    total_bytes: space.as_ref().map_or(-1, |space| bytes(space.f_blocks, space.f_frsize)),
-                    usable_bytes: space.as_ref().map_or(-1, |space| bytes(space.f_bavail, space.f_frsize)),
-                    replicas: Vec::new(),
-                }
-            })
-            .collect();
-        for (logs, is_future) in [(self.read(&self.logs), false), (self.read(&self.futures), true)] {
-            for (partition, placed) in logs.iter() {
-                let (partition, log) = (partition.clone(), &placed.log);
-                let (size, end_offset) = (log.size(), log.end_offset());
-                described[placed.dir].replicas.push(ReplicaDescription { partition, size, end_offset, is_future });
-            }
-        }
-        described
-    }
-
     /// Closes every log and leaves the clean-shutdown marker, last of all, where nothing failed.
     pub fn close(&self, broker_epoch: BrokerEpoch) -> Result<(), LogError> {
         let placed: Vec<Placed> =
             self.read(&self.logs).values().chain(self.read(&self.futures).values()).cloned().collect();
         let at_once = placed.len() > SYNCED_ONE_BY_ONE_MAX;
         let next = AtomicUsize::new(0);
+        let incomplete: Vec<AtomicBool> = self.dirs.iter().map(|_| AtomicBool::new(false)).collect();
         std::thread::scope(|scope| {
             for _ in 0..(4 * self.dirs.len()).min(placed.len()) {
                 scope.spawn(|| {
                     while let Some(Placed { log, dir }) = placed.get(next.fetch_add(1, Ordering::Relaxed)) {
                         let online = self.dirs[*dir].failure().is_none();
                         let close = || if at_once { log.finish() } else { log.close() };
-                        if online && let Err(error) = close() {
-                            self.dirs[*dir].fail(&error.to_string());
+                        let failed = if online { close().err() } else { None };
+                        match failed {
+                            Some(error) if error.is_out_of_space() => incomplete[*dir].store(true, Ordering::Relaxed),
+                            Some(error) => self.dirs[*dir].fail(&error.to_string()),
+                            None => {}
                         }
                     }
                 });
@@ -537,9 +525,15 @@ impl LogDirs {
                 Err(error) => dir.fail(&error.to_string()),
             }
         }
-        self.write_checkpoints()?;
-        for dir in self.dirs.iter().filter(|dir| dir.failure().is_none()) {
-            dir.mark_clean(broker_epoch)?;
+        for (n, dir) in self.dirs.iter().enumerate() {
+            let complete = self.write_all_checkpoints(n).is_ok() && !incomplete[n].load(Ordering::Relaxed);
+            match dir.failure() {
+                None if complete => dir.mark_clean(broker_epoch)?,
+                None => {
+                    tracing::warn!(dir = %dir.path().display(), "no room for a clean stop; the next start recovers")
+                }
+                Some(_) => {}
+            }
         }
         self.context.work.stop();
         Ok(())

@@ -10,16 +10,20 @@
 //! that runs from a heap of deadlines.
 
 pub mod append;
+pub mod ballast;
 pub mod checkpoint;
 mod cleaner;
+mod description;
 pub mod descriptors;
 mod disk;
 mod durability;
 mod error;
 mod housekeeping;
+mod inspection;
 mod leader_epochs;
 pub mod log_dir;
 mod log_dirs;
+mod lookup;
 pub mod meta_properties;
 mod moves;
 pub mod names;
@@ -33,12 +37,15 @@ mod resume;
 pub mod resync;
 mod retention;
 pub mod scan;
+mod scrub;
 mod segment;
 mod snapshots;
+mod space;
 pub mod sparse_index;
 mod syncing;
 pub mod time_index;
 pub mod txn_index;
+mod undo;
 mod work;
 mod writer;
 
@@ -46,14 +53,18 @@ mod writer;
 mod tests;
 
 pub use cleaner::{CleanerSettings, LogCleaner, Uncleanable};
+pub use description::{DirDescription, ReplicaDescription};
 pub use error::LogError;
+pub use inspection::{BadBatch, CHECKED_BYTES_MAX};
 pub use leader_epochs::LeaderEpochs;
 pub use log_dir::LogDir;
-pub use log_dirs::{DirDescription, LogDirs, LogDirsOptions, MovedListener, ReplicaDescription, TopicConfigs};
+pub use log_dirs::{LogDirs, LogDirsOptions, MovedListener, TopicConfigs};
 pub use meta_properties::MetaProperties;
 pub use partition_log::{Log, LogContext, LogOptions};
 pub use reader::{LogRead, TimestampedOffset};
 pub use retention::Truncation;
+pub use scrub::{ScrubMeasures, Scrubber};
+pub use space::{DirSpace, RoomListener};
 pub use txn_index::AbortedTxn;
 pub use work::{Work, WorkQueue};
 pub use writer::LogAppendInfo;

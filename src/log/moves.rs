@@ -77,6 +77,9 @@ impl LogDirs {
         if current.dir == dir {
             return Ok(());
         }
+        if self.dirs[dir].space.is_short() {
+            return Err(LogError::NoRoom { dir: to.to_path_buf() });
+        }
         let (start, end) = (current.log.log_start_offset(), current.log.end_offset());
         let first = if start < end { current.log.read(start, 0, end, true)?.first_batch_base } else { start };
         let first = first.max(current.log.first_segment_base()).min(start);

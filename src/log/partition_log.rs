@@ -19,6 +19,7 @@ use super::durability::{Durability, SyncAcks, bytes_behind};
 use super::leader_epochs::LeaderEpochs;
 use super::producer_state::{ProducerEntry, ProducerError, ProducerRules, VerificationGuard};
 use super::segment::{LogPath, Segment};
+use super::space::{DirSpace, SpaceAlarm};
 use super::syncing::SyncPace;
 use super::work::{Work, WorkQueue};
 use super::writer::{Pending, Writer};
@@ -37,6 +38,8 @@ pub struct LogContext {
     pub disk_failed: AtomicBool,
     pub(super) sync_pace: SyncPace,
     pub(super) sync_acks: OnceLock<SyncAcks>,
+    /// Raised by a log that met a full disk.
+    pub space_alarm: SpaceAlarm,
 }
 
 impl LogContext {
@@ -51,6 +54,7 @@ impl LogContext {
             disk_failed: AtomicBool::new(false),
             sync_pace: SyncPace::default(),
             sync_acks: OnceLock::new(),
+            space_alarm: SpaceAlarm::default(),
         })
     }
 
@@ -114,6 +118,8 @@ pub struct Log {
     pub(super) files_changed: AtomicBool,
     pub(super) cleaning: CleaningMark,
     pub(super) durability: Durability,
+    /// The room in the directory that holds the log, if that is one of several logs' directories.
+    pub(super) space: OnceLock<Arc<DirSpace>>,
 }
 
 /// The parts that opening has put together.
@@ -166,6 +172,7 @@ impl Log {
             files_changed: AtomicBool::new(true),
             cleaning: CleaningMark::default(),
             durability,
+            space: OnceLock::new(),
         })
     }
 
@@ -303,7 +310,10 @@ impl Log {
 
     pub(super) fn flush_to(&self, up_to: Offset) -> Result<(), LogError> {
         self.ensure_online()?;
-        self.save_epochs()?;
+        let knows_epochs = match self.save_epochs() {
+            Err(error) if error.is_out_of_space() => false,
+            saved => saved.map(|()| true)?,
+        };
         let _one_at_a_time = self.lock_flushing();
         // The sync that was waited for may have failed, and then this one would seem to succeed.
         self.ensure_online()?;
@@ -329,7 +339,10 @@ impl Log {
         }
         let behind = segments.iter().filter(|segment| segment.base() >= up_to).map(|segment| segment.size()).sum();
         self.durability.note_synced(up_to, appended, behind);
-        self.recovery_point.fetch_max(up_to.0, Ordering::AcqRel);
+        // Without its epochs on disk the log has to be walked for them after a crash.
+        if knows_epochs {
+            self.recovery_point.fetch_max(up_to.0, Ordering::AcqRel);
+        }
         self.last_flush.store(self.context.clock.wall().0, Ordering::Release);
         Ok(())
     }
@@ -365,7 +378,8 @@ impl Log {
         let entries = self.read_epochs(|epochs| epochs.entries().to_vec());
         if self.epochs_dirty.swap(false, Ordering::AcqRel) {
             let path = self.dir().join(checkpoint::LEADER_EPOCH);
-            self.guard(checkpoint::write_epochs_unsynced(&path, &entries))?;
+            let written = checkpoint::write_epochs_unsynced(&path, &entries);
+            self.guard(written.inspect_err(|_| self.epochs_dirty.store(true, Ordering::Release)))?;
         }
         drop(writer);
         Ok(())
@@ -431,7 +445,8 @@ impl Log {
     pub fn save_epochs(&self) -> Result<(), LogError> {
         if self.epochs_dirty.swap(false, Ordering::AcqRel) {
             let entries = self.read_epochs(|epochs| epochs.entries().to_vec());
-            self.in_dir(|dir| checkpoint::write_epochs(&dir.join(checkpoint::LEADER_EPOCH), &entries))?;
+            let written = self.in_dir(|dir| checkpoint::write_epochs(&dir.join(checkpoint::LEADER_EPOCH), &entries));
+            written.inspect_err(|_| self.epochs_dirty.store(true, Ordering::Release))?;
         }
         Ok(())
     }
@@ -462,8 +477,12 @@ impl Log {
         }
     }
 
-    /// A failed disk takes the log out of service; other errors pass.
+    /// A failed disk takes the log out of service; a full one refuses more for now; other errors pass.
     pub(super) fn guard<T>(&self, result: Result<T, LogError>) -> Result<T, LogError> {
+        if result.as_ref().is_err_and(LogError::is_out_of_space) {
+            self.space.get().iter().for_each(|space| space.refuse(self.context.clock.wall()));
+            self.context.space_alarm.raise();
+        }
         if let Err(error) = &result
             && error.is_disk_failure()
         {

@@ -23,11 +23,13 @@ pub struct LogRead {
     pub available: usize,
     /// Whether there is more below the upper bound in a later segment, which takes another read.
     pub continues: bool,
+    /// Whether the segment gets no more records.
+    pub is_sealed: bool,
 }
 
 impl LogRead {
     fn nothing(at: Offset) -> LogRead {
-        LogRead { range: None, first_batch_base: at, available: 0, continues: false }
+        LogRead { first_batch_base: at, ..LogRead::default() }
     }
 }
 
@@ -57,6 +59,7 @@ impl Log {
                 break;
             }
             let found = segment.read(offset, max_bytes, upper, min_one);
+            let found = found.inspect_err(|error| self.note_damage(segment, error));
             let Some(slice) = self.settle(offset, found)? else { continue };
             let range = FileRange { file: slice.file, position: slice.position, len: slice.len };
             return Ok(LogRead {
@@ -64,6 +67,7 @@ impl Log {
                 first_batch_base: slice.first_base,
                 available: slice.available,
                 continues: segments.get(index + 1).is_some_and(|next| next.base() < upper),
+                is_sealed: index + 1 < segments.len(),
             });
         }
         Ok(LogRead::nothing(offset))
@@ -149,7 +153,15 @@ impl Log {
             self.ensure_online()?;
             self.check_range(asked, self.end_offset())?;
         }
-        found
+        self.guard_read(found)
+    }
+
+    /// A device that cannot read takes the log out of service, and with it the directory.
+    pub(super) fn guard_read<T>(&self, read: Result<T, LogError>) -> Result<T, LogError> {
+        match read {
+            Err(error) if error.is_device_failure() => self.guard(Err(error)),
+            read => read,
+        }
     }
 }
 

@@ -232,7 +232,13 @@ impl Loader<'_> {
             self.settle_damage(segment, &scanner, fault, next, last)?;
         }
         segment.publish(good, next);
-        segment.seal()?;
+        if let Err(error) = segment.seal() {
+            if !error.is_out_of_space() {
+                return Err(error);
+            }
+            // A part of the entries on disk would pass for all of them at the next start.
+            rebuild_indexes(segment, self.options.config.index_interval_bytes as u64)?;
+        }
         Ok(true)
     }
 
@@ -332,7 +338,7 @@ impl Loader<'_> {
             return Ok(bases[0]);
         }
         if needed {
-            snapshots::write(dir, end, &self.producers)?;
+            unless_full(snapshots::write(dir, end, &self.producers))?;
         }
         snapshots::remove_strays(dir, &bases)?;
         Ok(snapshots::list(dir)?.last().copied().unwrap_or(bases[0]))
@@ -433,7 +439,22 @@ pub(super) fn rebuild_indexes(segment: &Segment, interval: u64) -> Result<(), Lo
         next = header.next_offset();
         segment.note_batch(batch.position, len, header.last_offset(), header.max_timestamp, interval)?;
     }
-    segment.seal()
+    seal_if_room(segment)
+}
+
+/// A full disk keeps no log closed: indexes that do not fit stay in memory until there is room.
+fn seal_if_room(segment: &Segment) -> Result<(), LogError> {
+    unless_full(segment.seal())
+}
+
+fn unless_full(written: Result<(), LogError>) -> Result<(), LogError> {
+    match written {
+        Err(error) if error.is_out_of_space() => {
+            tracing::warn!(%error, "recovery goes on without it");
+            Ok(())
+        }
+        written => written,
+    }
 }
 
 /// A file of a log: its base offset, what it is, and its length.

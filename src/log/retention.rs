@@ -94,7 +94,11 @@ impl Log {
             return Ok(0);
         }
         if count == segments.len() {
-            self.guard(self.roll_at(&mut writer, self.end_offset()))?;
+            match self.guard(self.roll_at(&mut writer, self.end_offset())) {
+                // What goes makes room for it.
+                Err(error) if error.is_out_of_space() && count > 1 => count -= 1,
+                rolled => rolled?,
+            }
         }
         let segments = self.segments.load_full();
         let (gone, kept) = segments.split_at(count);
@@ -200,7 +204,7 @@ impl Log {
     }
 
     /// Brings producer states back to what they were at `end`.
-    fn rebuild_producers(&self, writer: &mut Writer, end: Offset) -> Result<(), LogError> {
+    pub(super) fn rebuild_producers(&self, writer: &mut Writer, end: Offset) -> Result<(), LogError> {
         let dir = self.dir();
         let mut from = self.log_start_offset();
         writer.producers.restart_at(from);

@@ -15,9 +15,10 @@ use bytes::Bytes;
 use crate::types::{Millis, Offset};
 
 use super::descriptors::{DescriptorCache, Slot};
+use super::inspection::Damage;
 use super::names::{FileKind, FileState, file_path};
 use super::offset_index::{OffsetEntry, OffsetIndex};
-use super::scan::{Located, SEEK_WINDOW_BYTES, Scanner, WALK_WINDOW_BYTES};
+use super::scan::{SEEK_WINDOW_BYTES, Scanner, WALK_WINDOW_BYTES};
 use super::time_index::{TimeEntry, TimeIndex, TimestampOffset};
 use super::txn_index::{AbortedTxn, TxnIndex};
 use super::{LogError, disk};
@@ -40,18 +41,6 @@ pub struct BatchWrite {
     pub max_timestamp: Millis,
 }
 
-/// Whole batches in a segment's log file.
-#[derive(Debug)]
-pub struct Slice {
-    pub file: Arc<File>,
-    pub position: u64,
-    pub len: usize,
-    /// The base offset of the first batch.
-    pub first_base: Offset,
-    /// Bytes from `position` to the upper bound, or to the segment's end.
-    pub available: usize,
-}
-
 /// A segment of a log.
 #[derive(Debug)]
 pub struct Segment {
@@ -63,6 +52,9 @@ pub struct Segment {
     time_slot: Arc<Slot>,
     size: AtomicU64,
     next_offset: AtomicI64,
+    /// Behind the published bytes there may be others, of a write that failed.
+    has_remains: AtomicBool,
+    pub(super) damage: Damage,
     pub(super) offset_index: OffsetIndex,
     pub(super) time_index: TimeIndex,
     pub(super) txn_index: TxnIndex,
@@ -140,6 +132,8 @@ impl Segment {
             time_slot: Arc::default(),
             size: AtomicU64::new(sizes.log),
             next_offset: AtomicI64::new(next_offset.0),
+            has_remains: AtomicBool::new(false),
+            damage: Damage::default(),
             offset_index: OffsetIndex::in_file(sizes.offset_index),
             time_index: TimeIndex::in_file(sizes.time_index),
             txn_index: TxnIndex::in_file(sizes.txn_index),
@@ -214,23 +208,33 @@ impl Segment {
         let Some(last) = batches.last() else { return Ok(()) };
         let file = self.file()?;
         let start = self.size();
+        if self.has_remains.load(Ordering::Relaxed) {
+            self.cut_remains(&file)?;
+        }
         let mut slices: Vec<IoSlice<'_>> = batches
             .iter()
             .flat_map(|batch| [IoSlice::new(&batch.head), IoSlice::new(&batch.bytes[PATCHED_BYTES..])])
             .collect();
         if let Err(error) = disk::write_all_vectored_at(&file, start, &mut slices) {
-            // What was written must not be taken for data later; if even this fails, recovery cuts it.
-            let _ = file.set_len(start);
+            // What was written must not be taken for data later: until it is cut off, nothing is written here.
+            self.has_remains.store(true, Ordering::Relaxed);
+            let _ = self.cut_remains(&file);
             return Err(LogError::io("write", self.path(FileKind::Log))(error));
         }
         let mut position = start;
         for batch in batches {
-            self.note_batch(position, batch.bytes.len() as u64, batch.last_offset, batch.max_timestamp, {
-                index_interval_bytes
-            })?;
-            position += batch.bytes.len() as u64;
+            let len = batch.bytes.len() as u64;
+            self.note_batch(position, len, batch.last_offset, batch.max_timestamp, index_interval_bytes)
+                .inspect_err(|_| self.has_remains.store(true, Ordering::Relaxed))?;
+            position += len;
         }
         self.publish(position, last.last_offset.next());
+        Ok(())
+    }
+
+    fn cut_remains(&self, file: &File) -> Result<(), LogError> {
+        file.set_len(self.size()).map_err(LogError::io("truncate", self.path(FileKind::Log)))?;
+        self.has_remains.store(false, Ordering::Relaxed);
         Ok(())
     }
 
@@ -319,91 +323,6 @@ impl Segment {
         self.jitter
     }
 
-    /// The batch that contains `offset`, or the first one behind it.
-    pub fn locate(&self, offset: Offset) -> Result<Option<Located>, LogError> {
-        let size = self.size();
-        let relative = (offset - self.base).clamp(0, i64::from(u32::MAX)) as u32;
-        let entry = self.offset_index.last_where(&|| self.offset_file(), |entry| entry.relative_offset <= relative)?;
-        let position = entry.map_or(0, |entry| u64::from(entry.position));
-        let mut scanner = self.scanner(position, size, SEEK_WINDOW_BYTES)?;
-        while let Some(batch) = scanner.next_good()? {
-            if batch.header.last_offset() >= offset {
-                return Ok(Some(batch));
-            }
-        }
-        Ok(None)
-    }
-
-    /// Whole batches from the one with `from` up to `upper`, at most `max_bytes` long, or one batch if `min_one`.
-    /// `None` if nothing at or behind `from` is here, so that the next segment has to answer.
-    pub fn read(
-        &self,
-        from: Offset,
-        max_bytes: usize,
-        upper: Offset,
-        min_one: bool,
-    ) -> Result<Option<Slice>, LogError> {
-        let size = self.size();
-        let next = self.next_offset();
-        let Some(first) = self.locate(from)? else { return Ok(None) };
-        let limit = match upper >= next {
-            true => size,
-            false => self.locate(upper)?.map_or(size, |batch| batch.position),
-        };
-        let available = limit.saturating_sub(first.position) as usize;
-        let first_len = first.header.total_len();
-        let len = match available {
-            0 => 0,
-            _ if available <= max_bytes => available,
-            _ if first_len <= max_bytes => self.cut(&first, max_bytes as u64)?,
-            _ if min_one => first_len,
-            _ => 0,
-        };
-        let first_base = Offset(first.header.base_offset.0);
-        Ok(Some(Slice { file: self.file()?, position: first.position, len, first_base, available }))
-    }
-
-    /// A position at or before the first record of `offset`, as near as the index tells.
-    pub fn position_before(&self, offset: Offset) -> u64 {
-        let relative = self.relative(offset);
-        let entry = self.offset_index.last_where(&|| self.offset_file(), |entry| entry.relative_offset < relative);
-        entry.ok().flatten().map_or(0, |entry| u64::from(entry.position))
-    }
-
-    /// An offset that no record before `position` reaches, if the index knows one.
-    pub fn upper_bound(&self, position: u64) -> Result<Option<Offset>, LogError> {
-        let before = |entry: &OffsetEntry| u64::from(entry.position) < position;
-        let entry = self.offset_index.first_unless(&|| self.offset_file(), before)?;
-        Ok(entry.map(|entry| self.base + i64::from(entry.relative_offset)))
-    }
-
-    /// The largest length of whole batches from `first` within `max_bytes`.
-    fn cut(&self, first: &Located, max_bytes: u64) -> Result<usize, LogError> {
-        let budget_end = first.position + max_bytes;
-        let entry = self
-            .offset_index
-            .last_where(&|| self.offset_file(), |entry| u64::from(entry.position) <= budget_end)?
-            .map_or(0, |entry| u64::from(entry.position));
-        let mut end = entry.max(first.end());
-        let mut scanner = self.scanner(end, self.size(), SEEK_WINDOW_BYTES)?;
-        while let Some(batch) = scanner.next_good()? {
-            if batch.end() > budget_end {
-                break;
-            }
-            end = batch.end();
-        }
-        Ok((end - first.position) as usize)
-    }
-
-    /// Where the search for the first record at or after `timestamp` and `start` begins.
-    pub fn scan_for_timestamp(&self, timestamp: Millis, start: Offset) -> Result<Scanner, LogError> {
-        let entry = self.time_index.last_where(&|| self.time_file(), |entry| entry.timestamp <= timestamp.0)?;
-        let offset = entry.map_or(self.base, |entry| self.base + i64::from(entry.relative_offset)).max(start);
-        let relative = (offset - self.base).clamp(0, i64::from(u32::MAX)) as u32;
-        let entry = self.offset_index.last_where(&|| self.offset_file(), |entry| entry.relative_offset <= relative)?;
-        self.scanner(entry.map_or(0, |entry| u64::from(entry.position)), self.size(), WALK_WINDOW_BYTES)
-    }
-
     /// A scanner over published bytes from `position`.
     pub fn scanner(&self, position: u64, end: u64, window: usize) -> Result<Scanner, LogError> {
         Ok(Scanner::new(self.file()?, self.path(FileKind::Log), position, end, window))
@@ -414,6 +333,11 @@ impl Segment {
         self.indexes_unsynced.store(true, Ordering::Release);
         self.offset_index.save(&self.path(FileKind::OffsetIndex))?;
         self.time_index.save(&self.path(FileKind::TimeIndex))
+    }
+
+    /// Whether only memory holds some index entries.
+    pub fn has_unsaved_indexes(&self) -> bool {
+        self.offset_index.unsaved() + self.time_index.unsaved() > 0
     }
 
     /// Completes the indexes of a segment that gets no more records for now.
@@ -454,6 +378,7 @@ impl Segment {
     /// Cuts everything from `offset` on; the batch that contains it goes as a whole.
     pub fn truncate(&self, offset: Offset) -> Result<(), LogError> {
         let cut = self.locate(offset)?;
+        self.damage.clear();
         let relative = (offset - self.base).clamp(0, i64::from(u32::MAX)) as u32;
         let index = self.path(FileKind::OffsetIndex);
         self.offset_index.truncate(&index, &|| self.offset_file(), |entry| entry.relative_offset < relative)?;

@@ -12,7 +12,11 @@ use super::{LogError, disk};
 /// Writes the producer states as they are at `offset`. Not synced: a snapshot that a crash spoils fails its checksum.
 pub fn write(dir: &Path, offset: Offset, producers: &ProducerStates) -> Result<(), LogError> {
     let path = file_path(dir, offset, FileKind::Snapshot, FileState::Live);
-    fs::write(&path, producers.snapshot()).map_err(LogError::io("write", path))
+    fs::write(&path, producers.snapshot()).map_err(|error| {
+        // A part of it is of no use, and on a full disk takes up room.
+        let _ = fs::remove_file(&path);
+        LogError::io("write", path)(error)
+    })
 }
 
 /// The offsets of all snapshots, ascending.

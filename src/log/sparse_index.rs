@@ -163,9 +163,12 @@ impl<E: Entry> SparseIndex<E> {
         let mut bytes = Vec::with_capacity(state.tail.len() * E::SIZE);
         state.tail.iter().for_each(|entry| entry.write(&mut bytes));
         let position = (state.in_file * E::SIZE) as u64;
-        file.set_len(position)
-            .and_then(|()| file.write_all_at(&bytes, position))
-            .map_err(LogError::io("write", path))?;
+        if let Err(error) = file.set_len(position).and_then(|()| file.write_all_at(&bytes, position)) {
+            // A part of the entries would pass for all of them at the next start; without a file they are found anew.
+            state.exact = false;
+            let _ = if state.in_file == 0 { std::fs::remove_file(path) } else { file.set_len(position) };
+            return Err(LogError::io("write", path)(error));
+        }
         state.in_file += state.tail.len();
         state.exact = true;
         state.tail = Vec::new();

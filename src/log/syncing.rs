@@ -77,6 +77,7 @@ impl LogDirs {
             });
             if let Err(error) = outcome
                 && !matches!(error, LogError::Offline { .. })
+                && !error.is_out_of_space()
             {
                 tracing::warn!(partition = %log.partition(), %error, "the log was not synced");
             }
@@ -86,7 +87,7 @@ impl LogDirs {
         }
     }
 
-    fn logs_in(&self, dir: usize) -> Vec<Arc<Log>> {
+    pub(super) fn logs_in(&self, dir: usize) -> Vec<Arc<Log>> {
         self.read(&self.logs).values().filter(|placed| placed.dir == dir).map(|placed| placed.log.clone()).collect()
     }
 }
@@ -105,21 +106,16 @@ impl Log {
         self.save_used_epochs()?;
         let mut writer = self.lock_writer();
         let end = self.end_offset();
-        self.spare_full_disk(self.active().save_indexes())?;
+        // A recovery on a full disk leaves entries of sealed segments in memory, too.
+        let segments = self.segments.load_full();
+        let mut unsaved = segments.iter().filter(|segment| segment.has_unsaved_indexes());
+        self.guard(unsaved.try_for_each(|segment| segment.save_indexes()))?;
         if writer.last_snapshot < end {
             let bases: Vec<Offset> = self.segments.load().iter().map(|segment| segment.base()).collect();
             // The newest is durable, and no other is needed beside those that segments begin with.
-            self.spare_full_disk(snapshots::remove_strays(&self.dir(), &bases))?;
-            self.spare_full_disk(self.snapshot(&mut writer))?;
+            self.guard(snapshots::remove_strays(&self.dir(), &bases))?;
+            self.guard(self.snapshot(&mut writer))?;
         }
         Ok(end)
-    }
-
-    /// As [`Log::guard`], but a full disk leaves the log in service: nothing was lost, only a start would read more.
-    fn spare_full_disk<T>(&self, result: Result<T, LogError>) -> Result<T, LogError> {
-        match result {
-            Err(error) if error.is_out_of_space() => Err(error),
-            result => self.guard(result),
-        }
     }
 }

@@ -88,6 +88,23 @@ impl TxnIndex {
         Ok(())
     }
 
+    /// How many there are.
+    pub fn count(&self) -> u64 {
+        *self.entries.lock().expect("this lock is never held across a panic")
+    }
+
+    /// Drops the newest, so that `count` are left, and what a failed append may have written behind them.
+    pub fn cut(&self, path: &Path, count: u64) -> Result<(), LogError> {
+        let mut entries = self.entries.lock().expect("this lock is never held across a panic");
+        match OpenOptions::new().write(true).open(path) {
+            Ok(file) => file.set_len(count * ENTRY_BYTES as u64).map_err(LogError::io("truncate", path))?,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            Err(error) => return Err(LogError::io("open", path)(error)),
+        }
+        *entries = count;
+        Ok(())
+    }
+
     /// Drops everything, and the file.
     pub fn clear(&self, path: &Path) -> Result<(), LogError> {
         disk::remove(path)?;

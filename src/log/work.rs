@@ -28,6 +28,8 @@ pub enum Work {
     WriteBack { file: Arc<File>, position: u64, len: u64 },
     /// Removes files that nothing refers to any more.
     RemoveFiles(Vec<PathBuf>),
+    /// Applies retention to the logs of a directory that is short of room.
+    Reclaim(usize),
     /// Removes a partition's directory.
     RemoveDir(PathBuf),
 }
@@ -83,6 +85,19 @@ impl WorkQueue {
         }
         let due = state.later.first_entry().filter(|entry| entry.key().0 <= now)?;
         Some(due.remove())
+    }
+
+    /// Has files removed soon that were to be removed later.
+    pub fn hasten_removals(&self) {
+        let mut state = self.lock();
+        let is_removal = |work: &Work| matches!(work, Work::RemoveFiles(_) | Work::RemoveDir(_));
+        if state.later.values().any(is_removal) {
+            let later = std::mem::take(&mut state.later).into_iter();
+            let (removals, later): (Vec<_>, Vec<_>) = later.partition(|(_, work)| is_removal(work));
+            state.later.extend(later);
+            state.ready.extend(removals.into_iter().map(|(_, work)| work));
+            self.arrived.notify_one();
+        }
     }
 
     /// When the next delayed work is due.

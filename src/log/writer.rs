@@ -21,6 +21,7 @@ use super::segment::{BatchWrite, RELATIVE_OFFSET_MAX, Segment};
 use super::sparse_index::Entry;
 use super::time_index::TimeEntry;
 use super::txn_index::AbortedTxn;
+use super::undo::Undo;
 use super::work::Work;
 use super::{LogError, snapshots};
 
@@ -73,6 +74,7 @@ struct Staged {
     bytes: u64,
     aborted: Vec<AbortedTxn>,
     answers: Vec<(Arc<Outcome>, LogAppendInfo)>,
+    undo: Undo,
 }
 
 impl Writer {
@@ -165,7 +167,8 @@ impl Log {
                 *outcome.lock().expect("this lock is never held across a panic") = Some(Err(error));
             }
         }
-        self.write_staged(writer, &mut staged, &config);
+        // Whoever waits for it is told.
+        let _ = self.write_staged(writer, &mut staged, &config);
     }
 
     /// Checks one append and puts it behind what is staged already.
@@ -203,14 +206,14 @@ impl Log {
             return Ok(());
         }
         let first = batches[0].header.base_offset;
-        if self.must_roll(staged, size as u64, &batches, config)? {
-            self.write_staged(writer, staged, config);
-            self.ensure_online()?;
-            self.guard(self.roll_at(writer, first))?;
-        } else if staged.batches.len() + batches.len() > GROUP_BATCHES_MAX {
-            self.write_staged(writer, staged, config);
-            self.ensure_online()?;
+        let must_roll = self.must_roll(staged, size as u64, &batches, config)?;
+        if must_roll || staged.batches.len() + batches.len() > GROUP_BATCHES_MAX {
+            self.write_staged(writer, staged, config).inspect_err(|_| *end = self.end_offset())?;
         }
+        if must_roll {
+            self.guard(self.roll_at(writer, first))?;
+        }
+        staged.undo.note(self, writer, batches.iter().any(|batch| batch.header.has_producer_id()));
         let mut log_append_time = Millis(-1);
         let completed = writer.producers.commit(producers, next);
         staged.aborted.extend(completed.iter().filter_map(AbortedTxn::of));
@@ -278,26 +281,32 @@ impl Log {
             || too_far)
     }
 
-    /// Writes what is staged, publishes it and answers. A failed write takes the log out of service.
-    fn write_staged(&self, writer: &mut Writer, staged: &mut Staged, config: &TopicConfig) {
+    /// Writes what is staged, publishes it and answers. A failed write takes the log out of service, unless there is
+    /// just no room: then it is as if nothing had been appended.
+    fn write_staged(&self, writer: &mut Writer, staged: &mut Staged, config: &TopicConfig) -> Result<(), LogError> {
         let staged = std::mem::take(staged);
         let result = self.guard(self.write(&staged, config));
-        if result.is_ok() {
-            self.context.changed.store(true, Ordering::Release);
-            self.first_undecided.store(writer.first_undecided().0, Ordering::Release);
+        match result {
+            Ok(()) => {
+                self.context.changed.store(true, Ordering::Release);
+                self.first_undecided.store(writer.first_undecided().0, Ordering::Release);
+            }
+            Err(_) => self.take_back(writer, staged.undo),
         }
         for (outcome, info) in staged.answers {
             let answer = result.clone().map(|()| info);
             *outcome.lock().expect("this lock is never held across a panic") = Some(answer);
         }
+        result
     }
 
     fn write(&self, staged: &Staged, config: &TopicConfig) -> Result<(), LogError> {
         let Some(last) = staged.batches.last() else { return Ok(()) };
         let active = self.active();
-        active.append(&staged.batches, config.index_interval_bytes as u64)?;
-        for txn in &staged.aborted {
-            active.add_aborted(txn)?;
+        let append = || active.append(&staged.batches, config.index_interval_bytes as u64);
+        match staged.aborted.is_empty() {
+            true => append()?,
+            false => note_aborted(&active, &staged.aborted, append)?,
         }
         self.durability.note_appended(staged.bytes);
         self.end.store(last.last_offset.next().0, Ordering::Release);
@@ -369,6 +378,21 @@ impl Log {
         let log_start_offset = self.log_start_offset();
         LogAppendInfo { first_offset: first, last_offset: last, log_append_time, log_start_offset, duplicate }
     }
+}
+
+/// Notes aborted transactions before the markers that end them are appended: until then nobody asks for them.
+fn note_aborted(
+    active: &Segment,
+    aborted: &[AbortedTxn],
+    append: impl FnOnce() -> Result<(), LogError>,
+) -> Result<(), LogError> {
+    let (path, known) = (active.path(FileKind::TxnIndex), active.txn_index.count());
+    let noted = aborted.iter().try_for_each(|txn| active.add_aborted(txn));
+    let written = noted.and_then(|()| append());
+    if written.is_err() {
+        active.txn_index.cut(&path, known)?;
+    }
+    written
 }
 
 /// What a transaction marker says, if the batch is one.

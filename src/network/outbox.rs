@@ -1,13 +1,11 @@
 //! Replies on their way out.
 
 use std::collections::VecDeque;
-use std::fs::File;
-use std::io::{self, IoSlice, IoSliceMut};
+use std::io::{self, IoSlice};
 use std::os::unix::fs::FileExt;
 use std::time::Duration;
 
 use bytes::Buf;
-use rustix::io::{Errno, ReadWriteFlags};
 use rustix::net::{SendAncillaryBuffer, SendFlags};
 use tokio::io::Interest;
 use tokio::net::TcpStream;
@@ -92,7 +90,8 @@ impl<'s> Outbox<'s> {
             Some(ReplySegment::File(range)) => {
                 if self.resident_until <= range.position {
                     let len = range.len.min(RESIDENCY_STEP);
-                    if !is_resident(&range.file, range.position, len) {
+                    // `sendfile` would stop this worker thread, and every connection on it, until the disk has answered.
+                    if !range.is_resident(len) {
                         warm(range, len).await?;
                     }
                     self.resident_until = range.position + len as u64;
@@ -161,18 +160,6 @@ fn send_file(stream: &TcpStream, range: &FileRange, until: u64) -> Result<usize,
         return Err(SendError::ShortFile { missing: range.len });
     }
     Ok(sent)
-}
-
-/// Whether the first and the last byte can be had without the disk: `sendfile` would stop this worker thread, and
-/// every connection on it, until the disk has answered.
-fn is_resident(file: &File, position: u64, len: usize) -> bool {
-    let last = position + len.saturating_sub(1) as u64;
-    [position, last].into_iter().all(|at| {
-        let mut byte = [0];
-        let read = rustix::io::preadv2(file, &mut [IoSliceMut::new(&mut byte)], at, ReadWriteFlags::NOWAIT);
-        // A file system that cannot tell answers with another error, and is taken at its word.
-        !matches!(read, Err(Errno::AGAIN))
-    })
 }
 
 /// Reads the range on a thread that may wait for the disk; what it reads stays in the page cache.

@@ -17,6 +17,9 @@ use super::metadata_log::MetadataLog;
 use super::snapshot::{self, Retention, SnapshotContent, SnapshotId};
 use super::{BATCH_BYTES_MAX, QuorumError, VoterSet};
 
+/// How long a snapshot is put off that found the disk full.
+const PUT_OFF: Millis = Millis(60_000);
+
 /// Is told of every change of the image, in order, on the committing thread, before anyone is told that the change is committed. It may wait
 /// for disks but never for the controller.
 pub type MetadataListener = Box<dyn FnMut(&MetadataDelta, &Arc<MetadataImage>) + Send>;
@@ -89,6 +92,8 @@ pub(super) struct Loading {
     pub last_timestamp: Millis,
     pub since_snapshot: u64,
     pub last_snapshot: Millis,
+    /// No snapshot is tried earlier, as the disk was full.
+    pub not_before: Millis,
     /// What the newest snapshot covers.
     pub snapshot_end: Offset,
 }
@@ -169,7 +174,7 @@ impl Quorum {
         }
         let mut loading = lock(&self.shared.loading);
         if loading.since_snapshot > 0 {
-            self.shared.snapshot(&mut loading)?;
+            self.shared.snapshot_if_room(&mut loading)?;
         }
         self.shared.log.close()
     }
@@ -200,8 +205,11 @@ impl Journal for Quorum {
         let base_offset = shared.log.end_offset();
         let batch = encode_metadata(BatchHead { base_offset, epoch: shared.epoch, timestamp }, &encoded);
         let bytes = batch.len() as u64;
-        if let Err(error) = shared.log.append(batch) {
-            return Err(shared.fail(&error));
+        match shared.log.append(batch) {
+            Ok(()) => {}
+            // It is as if nobody had asked; there may be room for the next one.
+            Err(error) if error.is_out_of_space() => return Err(JournalError::Storage(error.to_string())),
+            Err(error) => return Err(shared.fail(&error)),
         }
         shared.level.store(level, Ordering::Relaxed);
         queue.batches.push(Appended { base_offset, timestamp, bytes, records: records.to_vec() });
@@ -244,7 +252,7 @@ impl Shared {
         let due = {
             let loading = lock(&self.loading);
             (loading.since_snapshot > 0 && self.snapshot_interval > Millis(0))
-                .then(|| loading.last_snapshot + self.snapshot_interval - self.clock.wall())
+                .then(|| (loading.last_snapshot + self.snapshot_interval).max(loading.not_before) - self.clock.wall())
         };
         let mut queue = lock(&self.queue);
         loop {
@@ -281,12 +289,28 @@ impl Shared {
             }
             self.committed.send_modify(|state| state.offset = offset);
         }
-        let elapsed = self.clock.wall() - loading.last_snapshot;
+        let now = self.clock.wall();
+        if now < loading.not_before {
+            return Ok(());
+        }
+        let elapsed = now - loading.last_snapshot;
         let by_time = self.snapshot_interval > Millis(0) && elapsed >= self.snapshot_interval;
         if loading.since_snapshot >= self.snapshot_bytes || (by_time && loading.since_snapshot > 0) {
-            self.snapshot(&mut loading)?;
+            self.snapshot_if_room(&mut loading)?;
         }
         Ok(())
+    }
+
+    /// Writes a snapshot, or puts it off while the disk is full: the log holds it all.
+    fn snapshot_if_room(&self, loading: &mut Loading) -> Result<(), QuorumError> {
+        match self.snapshot(loading) {
+            Err(error) if error.is_out_of_space() => {
+                tracing::warn!("a metadata snapshot is put off: {error}");
+                loading.not_before = self.clock.wall() + PUT_OFF;
+                Ok(())
+            }
+            written => written,
+        }
     }
 
     fn publish(&self, loading: &mut Loading, batch: &Appended) -> Result<(), QuorumError> {

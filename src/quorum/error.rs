@@ -22,6 +22,9 @@ pub enum QuorumError {
     Replay { offset: Offset, source: ReplayError },
     #[error("the metadata log failed: {0}")]
     Log(String),
+    /// There is no room on the disk, which passes: nothing was written.
+    #[error("no room for metadata: {0}")]
+    Full(String),
     #[error("{0}")]
     Refused(String),
 }
@@ -30,6 +33,16 @@ impl QuorumError {
     pub(super) fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> QuorumError {
         let path = path.to_path_buf();
         move |source| QuorumError::Io { action, path, source }
+    }
+
+    /// Whether there is no room on the disk.
+    pub(super) fn is_out_of_space(&self) -> bool {
+        let full = |kind| matches!(kind, io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded);
+        match self {
+            QuorumError::Full(_) => true,
+            QuorumError::Io { source, action, .. } => full(source.kind()) && *action != "sync",
+            _ => false,
+        }
     }
 
     pub(super) fn damaged(path: &Path, reason: impl Into<String>) -> QuorumError {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use bytes::{Bytes, BytesMut};
 
 use crate::config::TopicConfig;
-use crate::log::{Log, LogContext, LogError, LogOptions};
+use crate::log::{Log, LogContext, LogError, LogOptions, ballast};
 use crate::types::{FileRange, LeaderEpoch, Offset, TopicPartition, Uuid};
 
 use super::{METADATA_LOG, QuorumError};
@@ -24,7 +24,10 @@ pub struct MetadataLog {
 
 impl From<LogError> for QuorumError {
     fn from(error: LogError) -> QuorumError {
-        QuorumError::Log(error.to_string())
+        match error.is_out_of_space() {
+            true => QuorumError::Full(error.to_string()),
+            false => QuorumError::Log(error.to_string()),
+        }
     }
 }
 
@@ -81,7 +84,12 @@ impl MetadataLog {
 
     /// Appends one batch that carries its offset and epoch. It is not durable before [`MetadataLog::sync`].
     pub fn append(&self, batch: Bytes) -> Result<(), QuorumError> {
-        self.log.append_as_follower(&batch)?;
+        let mut appended = self.log.append_as_follower(&batch);
+        let log_dir = self.directory.parent().unwrap_or(&self.directory);
+        if appended.as_ref().is_err_and(LogError::is_out_of_space) && ballast::give_up(log_dir) {
+            appended = self.log.append_as_follower(&batch);
+        }
+        appended?;
         Ok(())
     }
 

@@ -103,6 +103,7 @@ impl Quorum {
                 last_timestamp: found.last_timestamp,
                 since_snapshot: found.since_snapshot,
                 last_snapshot: now,
+                not_before: Millis(0),
                 snapshot_end: found.snapshot_end,
             }),
             log,

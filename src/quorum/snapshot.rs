@@ -2,7 +2,7 @@
 
 use std::fs::{self, File, Permissions};
 use std::io::{ErrorKind, Read, Write};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{FileExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
@@ -231,14 +231,29 @@ pub fn write_durably(path: &Path, bytes: &[u8]) -> Result<(), QuorumError> {
     let mut name = path.as_os_str().to_os_string();
     name.push(".tmp");
     let part = PathBuf::from(name);
-    write_file(&part, bytes)?;
+    match write_file(&part, bytes) {
+        Err(error) if error.is_out_of_space() => return overwrite(path, bytes).map_err(|_| error),
+        written => written?,
+    }
     fs::rename(&part, path).map_err(QuorumError::io("rename", &part))?;
     path.parent().map_or(Ok(()), sync_directory)
 }
 
 fn write_file(path: &Path, bytes: &[u8]) -> Result<(), QuorumError> {
     let mut file = File::create(path).map_err(QuorumError::io("create", path))?;
-    file.write_all(bytes).and_then(|()| file.sync_all()).map_err(QuorumError::io("write", path))
+    file.write_all(bytes).and_then(|()| file.sync_all()).map_err(|error| {
+        // On a full disk what there is of it would only take up room.
+        let _ = fs::remove_file(path);
+        QuorumError::io("write", path)(error)
+    })
+}
+
+/// Writes into the room that a file has already: what is left on a full disk. It is for files so small that the disk
+/// takes them whole or not at all.
+fn overwrite(path: &Path, bytes: &[u8]) -> Result<(), QuorumError> {
+    let file = fs::OpenOptions::new().write(true).open(path).map_err(QuorumError::io("open", path))?;
+    let written = file.write_all_at(bytes, 0).and_then(|()| file.set_len(bytes.len() as u64));
+    written.and_then(|()| file.sync_all()).map_err(QuorumError::io("write", path))
 }
 
 fn sync_directory(directory: &Path) -> Result<(), QuorumError> {

@@ -12,7 +12,7 @@ use tokio::time::Instant;
 
 use crate::log::append::{self, AppendOrigin, AppendRules, TopicRules, ValidatedBatches};
 use crate::log::producer_state::{AppendContext, ProducerEntry, VerificationGuard};
-use crate::log::{Log, LogAppendInfo, LogError};
+use crate::log::{CHECKED_BYTES_MAX, Log, LogAppendInfo, LogError};
 use crate::protocol::compression::Decompressor;
 use crate::protocol::control::TxnMarker;
 use crate::state_machine::Waiters;
@@ -70,6 +70,9 @@ pub struct Read {
     pub available: usize,
     /// Whether later segments hold more that the reader may see.
     pub continues: bool,
+    /// The base offset of the first batch where the records have to come from the disk: what the disk did to them is
+    /// not known.
+    pub unchecked: Option<Offset>,
 }
 
 /// Records that a client produces to one partition.
@@ -209,6 +212,10 @@ impl Partition {
         if produced.all_acks && !has_min_isr(log, leadership) {
             return Err(ErrorCode::NotEnoughReplicas.into());
         }
+        if log.is_short_of_space() {
+            let message = "there is no room for new records on the disk of this partition".to_owned();
+            return Err(ProduceError { message: Some(message), ..ErrorCode::KafkaStorageError.into() });
+        }
         let (origin, version) = (AppendOrigin::Client, Some(produced.version));
         let validated = self.validate(log, leadership.leader_epoch, produced.records, origin, version, produced.now);
         let validated = validated.map_err(|error| ProduceError {
@@ -330,6 +337,7 @@ impl Partition {
             records: None,
             available: 0,
             continues: false,
+            unchecked: None,
         };
         if request.last_fetched_epoch != LeaderEpoch::NONE {
             read.diverging_epoch = diverging_epoch(&log, &request)?;
@@ -343,13 +351,29 @@ impl Partition {
             Isolation::ReadCommitted => last_stable_offset,
         };
         let found = log.read(request.fetch_offset, request.max_bytes, upper, request.min_one);
-        let found = found.map_err(|error| self.disk_error(&error))?;
+        let found = found.map_err(|error| match error {
+            // Clients tell their users; a storage error they would wait for.
+            LogError::Damaged { .. } => ErrorCode::CorruptMessage,
+            error => self.disk_error(&error),
+        })?;
         if request.isolation == Isolation::ReadCommitted {
             let aborted = log.aborted_in(request.fetch_offset, &found).map_err(|error| self.disk_error(&error))?;
             read.aborted_transactions = Some(aborted.iter().map(|txn| (txn.producer_id, txn.first_offset)).collect());
         }
+        let is_cold = |range: &FileRange| !range.is_resident(range.len.min(CHECKED_BYTES_MAX as usize));
+        if found.is_sealed && found.range.as_ref().is_some_and(is_cold) {
+            read.unchecked = Some(found.first_batch_base);
+        }
         (read.records, read.available, read.continues) = (found.range, found.available, found.continues);
         Ok(read)
+    }
+
+    /// Checks a sample of records that a read found on the disk; answers whether they are good. What is not is left out
+    /// when they are read again. Waits for the disk.
+    pub fn check_read(&self, first: Offset, records: &FileRange) -> bool {
+        let log = self.log.load_full();
+        // Why it could not be read is told by the next read.
+        log.check_read(first, records).unwrap_or(false)
     }
 
     /// The offset of a position; none where no record fits.

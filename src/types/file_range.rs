@@ -1,7 +1,10 @@
 //! A stretch of a file that is promised to the network.
 
 use std::fs::File;
+use std::io::IoSliceMut;
 use std::sync::Arc;
+
+use rustix::io::{Errno, ReadWriteFlags};
 
 /// `len` bytes of `file` from `position`. Holding the range holds the file open, whatever happens to its name.
 #[derive(Clone, Debug)]
@@ -11,4 +14,17 @@ pub struct FileRange {
     pub position: u64,
     /// Length in bytes.
     pub len: usize,
+}
+
+impl FileRange {
+    /// Whether the first and the last of the first `len` bytes can be had without the disk.
+    pub fn is_resident(&self, len: usize) -> bool {
+        let last = self.position + len.saturating_sub(1) as u64;
+        [self.position, last].into_iter().all(|at| {
+            let mut byte = [0];
+            let read = rustix::io::preadv2(&self.file, &mut [IoSliceMut::new(&mut byte)], at, ReadWriteFlags::NOWAIT);
+            // A file system that cannot tell answers with another error, and is taken at its word.
+            !matches!(read, Err(Errno::AGAIN))
+        })
+    }
 }

@@ -1,8 +1,8 @@
 """An endless idempotent producer (acks=all) that writes down what was acknowledged.
 
-    acked.py BOOTSTRAP TOPIC PARTITIONS JOURNAL [RECORDS-PER-SECOND]
+    acked.py BOOTSTRAP TOPIC PARTITIONS JOURNAL [RECORDS-PER-SECOND [BYTES]]
 
-Record n goes to partition n % PARTITIONS with the number as its value. JOURNAL gets "n partition offset" for each acknowledgement.
+Record n goes to partition n % PARTITIONS with the number as its value, followed by blanks up to BYTES. JOURNAL gets "n partition offset" for each acknowledgement.
 SIGTERM ends it: no new records, everything in flight delivered, exit 0.
 """
 import signal
@@ -15,7 +15,7 @@ stopping = False
 failed = []
 
 
-def main(bootstrap, topic, partitions, journal_path, rate=20000):
+def main(bootstrap, topic, partitions, journal_path, rate=20000, size=0):
     def stop(*_):
         global stopping
         stopping = True
@@ -32,7 +32,7 @@ def main(bootstrap, topic, partitions, journal_path, rate=20000):
         number, begun = 0, time.monotonic()
         while not stopping:
             try:
-                value = b"%d" % number
+                value = (b"%d" % number).ljust(int(size))
                 producer.produce(topic, value, partition=number % int(partitions), on_delivery=report(number, journal))
                 number += 1
             except BufferError:

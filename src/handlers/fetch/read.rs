@@ -104,7 +104,7 @@ impl FetchPlan<'_> {
     /// Reads, and waits for more while there are fewer bytes than asked for, no error and time left. The wait begins
     /// before the second read, so that no append falls between. A very large fetch does not wait while memory lacks.
     pub async fn run(&self, call: &Call<'_>) -> Vec<FetchedPartition> {
-        let fetched = self.read(call);
+        let fetched = self.read_checked(call).await;
         if self.limits.max_wait.0 <= 0 || !self.targets.iter().any(Target::is_known) || self.is_enough(&fetched) {
             return fetched;
         }
@@ -115,12 +115,12 @@ impl FetchPlan<'_> {
         let deadline = Instant::now() + self.limits.max_wait.duration();
         let subscription = Subscription::to(self.targets);
         loop {
-            let fetched = self.read(call);
+            let fetched = self.read_checked(call).await;
             if self.is_enough(&fetched) {
                 return fetched;
             }
             if tokio::time::timeout_at(deadline, subscription.notify.notified()).await.is_err() {
-                return self.read(call);
+                return self.read_checked(call).await;
             }
         }
     }
@@ -133,6 +133,28 @@ impl FetchPlan<'_> {
         };
         let known = self.targets.iter().zip(fetched).filter(|(target, _)| target.is_known);
         bytes >= self.limits.min_bytes || known.map(|(_, partition)| partition).any(settled)
+    }
+
+    /// Reads, and again where records that have to come from the disk turn out to be damaged.
+    async fn read_checked(&self, call: &Call<'_>) -> Vec<FetchedPartition> {
+        let fetched = self.read(call);
+        let unchecked = |(target, fetched): (&Target, &FetchedPartition)| {
+            let (replica, records) = (target.replica.as_ref().ok()?, fetched.records.as_ref()?);
+            Some((replica.clone(), fetched.unchecked?, records.clone()))
+        };
+        let unchecked: Vec<_> = self.targets.iter().zip(&fetched).filter_map(unchecked).collect();
+        if unchecked.is_empty() {
+            return fetched;
+        }
+        let are_good = tokio::task::spawn_blocking(move || {
+            let checks = unchecked.iter().map(|(replica, first, records)| replica.check_read(*first, records));
+            // Each of them, so that all that is bad is known at once.
+            checks.fold(true, |all, is_good| all & is_good)
+        });
+        match are_good.await {
+            Ok(false) => self.read(call),
+            _ => fetched,
+        }
     }
 
     fn read(&self, call: &Call<'_>) -> Vec<FetchedPartition> {
@@ -190,6 +212,7 @@ impl FetchPlan<'_> {
                     records: read.records,
                     available: read.available.min(target.position.max_bytes.max(0) as usize),
                     continues: read.continues,
+                    unchecked: read.unchecked,
                     ..FetchedPartition::failed(target.partition, ErrorCode::None)
                 }
             }

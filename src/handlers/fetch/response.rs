@@ -28,6 +28,8 @@ pub struct FetchedPartition {
     pub available: usize,
     /// Whether the partition holds more that only another fetch can have, from a later segment.
     pub continues: bool,
+    /// The base offset of the first batch where the records have to come from the disk.
+    pub unchecked: Option<Offset>,
 }
 
 impl FetchedPartition {
@@ -46,6 +48,7 @@ impl FetchedPartition {
             records: None,
             available: 0,
             continues: false,
+            unchecked: None,
         }
     }
 

@@ -37,6 +37,7 @@ impl Node {
             recovery_checkpoint_interval: Millis(60_000),
             log_start_checkpoint_interval: Millis(500),
             high_watermark_checkpoint_interval: Millis(5_000),
+            reserve_bytes: Some(0),
         };
         LogDirs::claim(options, LogContext::new(100, Clock::Manual(self.clock.clone()), ProducerRules::default()))
     }

@@ -3,7 +3,9 @@
 mod bounded;
 mod compaction;
 mod crash;
+mod damage;
 mod dirs;
+mod full;
 mod model;
 mod reading;
 mod removal;

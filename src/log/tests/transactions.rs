@@ -16,16 +16,26 @@ pub(super) fn produced(producer: i64, sequence: i32, records: usize, transaction
 }
 
 pub(super) fn follow(log: &Log, records: Bytes) {
-    let mut records = records.to_vec();
-    records[..8].copy_from_slice(&log.end_offset().0.to_be_bytes());
-    records[12..16].copy_from_slice(&0i32.to_be_bytes());
-    log.append_as_follower(&Bytes::from(records)).unwrap();
+    log.append_as_follower(&placed(log, records)).unwrap();
     log.set_high_watermark(log.end_offset());
 }
 
+/// A batch with the offset and the epoch that it would get from a leader.
+pub(super) fn placed(log: &Log, records: Bytes) -> Bytes {
+    let mut records = records.to_vec();
+    records[..8].copy_from_slice(&log.end_offset().0.to_be_bytes());
+    records[12..16].copy_from_slice(&0i32.to_be_bytes());
+    Bytes::from(records)
+}
+
 pub(super) fn marker(log: &Log, producer: i64, commit: bool) {
+    follow(log, end_of_transaction(log, producer, commit));
+}
+
+/// The end of a producer's transaction, as the next batch of a log.
+pub(super) fn end_of_transaction(log: &Log, producer: i64, commit: bool) -> Bytes {
     let marker = EndTxnMarker { commit, coordinator_epoch: 0, timestamp: Millis(20) };
-    follow(log, marker.batch(log.end_offset(), LeaderEpoch(0), (ProducerId(producer), ProducerEpoch(0))));
+    marker.batch(log.end_offset(), LeaderEpoch(0), (ProducerId(producer), ProducerEpoch(0)))
 }
 
 #[test]
