@@ -10,7 +10,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::content::Content;
-use super::directory::{LogDirectory, check_identities};
+use super::directory::{LogDirectory, check_duplicates, check_identities};
 use super::finding::{Finding, Findings, damage, note};
 use super::partition::{self, Extent, Subject};
 use super::progress::Progress;
@@ -65,6 +65,7 @@ pub(super) fn run(paths: &[PathBuf], tell: Tell<'_>) -> Result<Totals, NotChecke
         directories.push(LogDirectory::read(path, &mut findings)?);
     }
     check_identities(&directories, &mut findings);
+    check_duplicates(&directories, &mut findings);
     directories.iter().for_each(|directory| directory.orphans(&mut findings));
     let mut totals = Totals { directories: paths.len(), ..Totals::default() };
     let mut topics = None;

@@ -185,6 +185,20 @@ pub(super) fn check_identities(directories: &[LogDirectory], findings: &mut Find
     }
 }
 
+/// Partitions that are in use in two directories.
+pub(super) fn check_duplicates(directories: &[LogDirectory], findings: &mut Findings) {
+    let mut first: HashMap<&TopicPartition, &Path> = HashMap::new();
+    for (partition, path) in directories.iter().flat_map(|directory| &directory.partitions) {
+        match first.get(partition) {
+            None => drop(first.insert(partition, path)),
+            Some(other) => {
+                let what = format!("the partition is in {} as well: no broker starts with both", other.display());
+                findings.damage(path, what, "move the older one away");
+            }
+        }
+    }
+}
+
 fn identity_damage(path: &Path, what: String) -> Finding {
     damage(path, what, "name directories of one node in log.dirs, each formatted for itself")
 }

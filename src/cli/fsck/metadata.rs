@@ -19,6 +19,8 @@ use crate::quorum::{ElectionState, QuorumError, SnapshotId};
 use crate::types::{METADATA_TOPIC, Offset, TopicPartition};
 
 const WINDOW_BYTES: usize = 1 << 20;
+/// What an empty metadata log begins with.
+const BOOTSTRAP: &str = "bootstrap.checkpoint";
 const REMEDY: &str = "restore the file from a copy, or from another controller of the quorum";
 
 /// Checks the metadata log in `path` and answers the topics it tells of, and its extent.
@@ -36,6 +38,10 @@ pub(super) fn check(
         read_snapshot(&path.join(id.file_name()), &mut |_, record| topics.replay(record))?;
     }
     check_vote(path, findings);
+    let bootstrap = directory.path.join(BOOTSTRAP);
+    if bootstrap.exists() {
+        read_snapshot(&bootstrap, &mut |_, _| ())?.into_iter().for_each(|finding| findings.add(finding));
+    }
     let covered = newest.map_or(Offset::ZERO, |id| id.end_offset);
     let subject = Subject {
         path,

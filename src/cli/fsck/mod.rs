@@ -20,6 +20,8 @@ mod progress;
 mod repair;
 mod salvage;
 mod segment;
+#[cfg(test)]
+mod tests;
 mod topics;
 
 use std::fmt;
