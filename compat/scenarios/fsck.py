@@ -11,15 +11,16 @@ from pathlib import Path
 
 from harness import clients, wire
 from harness.broker import Broker, ottla_binary
-from harness.check import expect
+from harness.check import eventually, expect
 from harness.clients import CODECS, tool
 from harness.context import Context
 from harness.install import need
 from harness.shell import WORK, run as run_program
-from scenarios import planted
-from scenarios.files import PROPERTIES
+from scenarios import files, planted
 
+PROPERTIES = {**files.PROPERTIES, "log.cleaner.backoff.ms": "100"}
 TOPIC = "kept-none"
+COMPACTED = "compacted"
 GROUP = "kept-readers"
 # Most of 64 MiB, whatever is read.
 RESIDENT_MIB_MAX = 64
@@ -69,6 +70,7 @@ def workload(broker: Broker, root: Path, count: int) -> str:
         producer = (clients.CURRENT_JAVA, "confluent")[index % 2]
         clients.produce(producer, broker.bootstrap, f"kept-{codec}", codec, count, 1, 120)
     run_program(clients.java("Transactions", broker.bootstrap, "produce", "numbered", "counting", 1000), timeout=300)
+    compacted(broker)
     read = ("--topic", TOPIC, "--group", GROUP, "--from-beginning", "--max-messages", "100", "--timeout-ms", "60000")
     tool("kafka-console-consumer", "--bootstrap-server", broker.bootstrap, *read)
     broker.kill()
@@ -80,6 +82,17 @@ def workload(broker: Broker, root: Path, count: int) -> str:
     shutil.copytree(broker.data, root / "clean")
     broker.start()
     return f"{broker.segments(TOPIC)} segments of {TOPIC}"
+
+
+def compacted(broker: Broker) -> None:
+    """A topic of updated and deleted keys, in transactions too, that the cleaner has been through."""
+    configs = "cleanup.policy=compact,segment.bytes=1048576,min.cleanable.dirty.ratio=0.01,delete.retention.ms=100"
+    run_program(clients.java("Admin", "create", broker.bootstrap, 1, configs, COMPACTED), timeout=60)
+    wire.await_topics(broker.port, {COMPACTED: 1})
+    run_program(clients.java("Updates", broker.bootstrap, COMPACTED, 20_000, 500, 20_000, "none", 200), timeout=120)
+    checkpoint = broker.data / "cleaner-offset-checkpoint"
+    cleaned = lambda: checkpoint.exists() and f"{COMPACTED} 0" in checkpoint.read_text()
+    eventually(cleaned, "the cleaner's checkpoint", 60)
 
 
 def refuses_running(broker: Broker) -> str:

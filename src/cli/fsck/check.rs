@@ -203,11 +203,7 @@ impl Check<'_> {
                 extent
             }
             Err(error) => {
-                findings.damage(
-                    path,
-                    error.to_string(),
-                    "let the user who runs this read it, or restore it from a copy",
-                );
+                findings.damage(path, error.to_string(), "nothing behind that was checked");
                 Extent::default()
             }
         }

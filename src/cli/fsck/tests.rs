@@ -100,7 +100,10 @@ fn damage_before_good_data_is_named_and_left_alone() {
             |dir| change(&log_path(dir, SEGMENT), |log| log[batch(0).len() * 3 + 200] ^= 1),
             format!("byte {}, offset 215: the batch's checksum does not match", len * 3),
         ),
-        (|dir| change(&log_path(dir, SEGMENT), |log| log[batch(0).len() + 16] = 0), format!("byte {len}, offset 205: ")),
+        (
+            |dir| change(&log_path(dir, SEGMENT), |log| log[batch(0).len() + 16] = 0),
+            format!("byte {len}, offset 205: "),
+        ),
         (|dir| fs::remove_file(log_path(dir, SEGMENT)).unwrap(), "the offsets 200 to 399 are missing".to_owned()),
         (
             |dir| {
@@ -125,7 +128,10 @@ fn damage_before_good_data_is_named_and_left_alone() {
 fn what_loses_nothing_is_mended() {
     type Plant = fn(&Path);
     let cases: [(Plant, &str); 6] = [
-        (|dir| change(&log_path(dir, 2 * SEGMENT), |log| log.truncate(log.len() - 9)), "records from offset 595 on are lost"),
+        (
+            |dir| change(&log_path(dir, 2 * SEGMENT), |log| log.truncate(log.len() - 9)),
+            "records from offset 595 on are lost",
+        ),
         (|dir| change(&dir.join("t-0/00000000000000000200.index"), |index| index.truncate(13)), ".index: byte 8"),
         (|dir| change(&dir.join("t-0/00000000000000000200.index"), |index| index[15] ^= 1), ".index: byte 8"),
         (|dir| change(&dir.join("t-0/00000000000000000200.timeindex"), |index| index[19] ^= 1), ".timeindex: byte 12"),
