@@ -13,7 +13,8 @@ use super::meta_properties::MetaProperties;
 use super::space::DirSpace;
 use super::{LogError, disk};
 
-const LOCK: &str = ".lock";
+/// The file whose lock keeps other processes away.
+pub const LOCK: &str = ".lock";
 const CLEAN_SHUTDOWN: &str = ".kafka_cleanshutdown";
 
 /// A directory of `log.dirs` that this process owns.

@@ -25,7 +25,7 @@ mod tests;
 mod topics;
 
 use std::fmt;
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -138,15 +138,38 @@ impl Fsck {
     }
 
     /// Keeps brokers away from the directories while the answer is held, and other repairs from a repair.
-    fn lock(&self) -> Result<Vec<File>, LogError> {
-        let mut locks = Vec::new();
+    fn lock(&self) -> Result<Locks, LogError> {
+        let mut locks = Locks::default();
         for directory in &self.directories {
-            match self.repair {
-                true if directory.is_dir() => locks.push(log_dir::lock(directory)?),
-                _ => locks.extend(log_dir::lock_for_reading(directory)?),
+            let held = log_dir::lock_for_reading(directory)?;
+            if !self.repair || !directory.is_dir() {
+                locks.held.extend(held);
+                continue;
+            }
+            let is_new = held.is_none();
+            drop(held);
+            locks.held.push(log_dir::lock(directory)?);
+            if is_new {
+                locks.made.push(directory.join(log_dir::LOCK));
             }
         }
         Ok(locks)
+    }
+}
+
+/// Locks of directories. A file that is there only for a lock goes with it.
+#[derive(Default)]
+struct Locks {
+    held: Vec<File>,
+    made: Vec<PathBuf>,
+}
+
+impl Drop for Locks {
+    fn drop(&mut self) {
+        for path in &self.made {
+            // It is empty and in nobody's way.
+            drop(fs::remove_file(path));
+        }
     }
 }
 
