@@ -82,6 +82,8 @@ macro_rules! declare {
             pub ottla_request_memory_bytes: u64,
             /// `ottla.takeover.ignore.security`: starts although what guards access is not enforced.
             pub ottla_takeover_ignore_security: bool,
+            /// Whether an authorizer is configured that is not asked because security is ignored.
+            pub ignored_authorizer: bool,
             /// The listeners that are not opened because their protocol is not served and security is ignored.
             pub closed_listeners: Vec<Listener>,
             /// `ottla.disk.reserve.bytes`: what is kept free on the disks of the log directories.
@@ -115,6 +117,7 @@ macro_rules! declare {
                     ottla_log_format: derived.ottla.log_format,
                     ottla_request_memory_bytes: derived.ottla.request_memory_bytes,
                     ottla_takeover_ignore_security: derived.ottla.takeover_ignore_security,
+                    ignored_authorizer: derived.ignored_authorizer,
                     closed_listeners: derived.closed_listeners,
                     ottla_disk_reserve_bytes: derived.ottla.disk_reserve_bytes,
                     ottla_scrub_bytes_per_second: derived.ottla.scrub_bytes_per_second,

@@ -34,6 +34,7 @@ pub(super) struct Derived {
     pub sync_ack_topics: TopicPatterns,
     pub unstable_api_versions_enable: bool,
     pub ottla: OttlaConfig,
+    pub ignored_authorizer: bool,
     pub closed_listeners: Vec<Listener>,
 }
 
@@ -66,6 +67,7 @@ pub(super) fn derive(values: &Values, texts: &Texts, built_in: bool) -> Result<D
     } else {
         cordoned.iter().map(PathBuf::from).collect()
     };
+    let ottla = OttlaConfig::parse(texts)?;
     Ok(Derived {
         process_roles: ProcessRoles { broker: has("broker"), controller: has("controller") },
         advertised_listeners: endpoints.advertised_brokers(),
@@ -84,7 +86,8 @@ pub(super) fn derive(values: &Values, texts: &Texts, built_in: bool) -> Result<D
         topic_defaults: TopicConfig::defaults(values),
         sync_ack_topics: sync_ack_topics(texts)?,
         unstable_api_versions_enable: unstable_api_versions(texts)?,
-        ottla: OttlaConfig::parse(texts)?,
+        ignored_authorizer: ottla.takeover_ignore_security && !values.get::<String>("authorizer.class.name").is_empty(),
+        ottla,
         closed_listeners: Vec::new(),
     })
 }

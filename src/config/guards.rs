@@ -78,6 +78,7 @@ mod tests {
         assert_eq!(names(&broker.config.listeners), ["PLAINTEXT", "CONTROLLER"]);
         assert_eq!(names(&broker.config.advertised_listeners), ["PLAINTEXT"]);
         assert_eq!(names(&broker.config.closed_listeners), ["SAFE"]);
+        assert!(broker.config.ignored_authorizer);
         let StartupReport { warnings, .. } = report;
         assert_eq!(warnings.len(), 2, "{warnings:?}");
         assert!(warnings.iter().all(|line| line.starts_with("SECURITY IS IGNORED")), "{warnings:?}");

@@ -1,5 +1,7 @@
 //! The controller against what a JVM controller writes in the same situations.
 
+mod levels;
+
 use std::sync::Arc;
 
 use super::configs::Operation;

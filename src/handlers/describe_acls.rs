@@ -1,5 +1,5 @@
-//! DescribeAcls (29), as a broker without an authorizer answers it. Where the operator has this node ignore security, it shows the
-//! ACLs that are kept, as the authorizer does that wrote them.
+//! DescribeAcls (29), as a broker without an authorizer answers it. Where one is configured and the operator has this node
+//! ignore it, the ACLs that are kept are shown, as by the authorizer that wrote them.
 
 use std::collections::BTreeMap;
 
@@ -26,7 +26,7 @@ pub(super) async fn handle(call: &Call<'_>, request: DescribeAclsRequest) -> Ans
         return Answer::Close("a DescribeAcls request holds unknown elements".into());
     }
     let mut response = DescribeAclsResponse::default();
-    if call.node.config.broker().ottla_takeover_ignore_security {
+    if call.node.config.broker().ignored_authorizer {
         response.resources = described(&call.node.image(), &request);
     } else {
         response.error_code = ErrorCode::SecurityDisabled.code();

@@ -18,7 +18,10 @@ use super::{
 pub enum ReplayError {
     #[error("the metadata log is inconsistent: {0}")]
     Inconsistent(String),
-    #[error("the metadata log finalises {feature} at level {level}; this node supports {min} to {max}")]
+    #[error(
+        "the metadata log finalises {feature} at level {level}; this node supports {min} to {max}: a newer Kafka wrote it, go on with \
+         that one, or lower the level there (kafka-features.sh downgrade)"
+    )]
     UnsupportedLevel { feature: String, level: i16, min: i16, max: i16 },
 }
 

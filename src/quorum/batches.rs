@@ -5,6 +5,7 @@ use bytes::Bytes;
 use crate::protocol::batch::{BatchBuilder, BatchRef, split_batches};
 use crate::protocol::compression::Decompressor;
 use crate::protocol::kraft::{ControlRecord, MetadataRecord};
+use crate::protocol::message::RecordError;
 use crate::types::{LeaderEpoch, Millis, Offset};
 
 /// Where and when a batch is written.
@@ -90,6 +91,16 @@ pub fn read_batch(batch: &BatchRef<'_>) -> Result<Batch, String> {
     })
 }
 
+/// What is unknown is not damaged, and the remedy is another one.
+fn unreadable(error: &RecordError) -> String {
+    match error {
+        RecordError::UnknownKey { .. } | RecordError::UnknownVersion { .. } => {
+            format!("{error}: a newer Kafka wrote it, go on with that one")
+        }
+        RecordError::Malformed { .. } => error.to_string(),
+    }
+}
+
 fn read_content(records: crate::protocol::batch::RecordIter<'_>, control: bool) -> Result<Content, String> {
     if control {
         let mut read = Vec::new();
@@ -104,7 +115,7 @@ fn read_content(records: crate::protocol::batch::RecordIter<'_>, control: bool) 
     for record in records {
         let record = record.map_err(|error| error.to_string())?;
         let (record, _) =
-            MetadataRecord::decode(record.value.unwrap_or_default()).map_err(|error| error.to_string())?;
+            MetadataRecord::decode(record.value.unwrap_or_default()).map_err(|error| unreadable(&error))?;
         read.push(record);
     }
     Ok(Content::Metadata(read))

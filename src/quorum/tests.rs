@@ -1,6 +1,7 @@
 //! Opening directories of ours and of a JVM's, and what is in the files afterwards.
 
 mod crash;
+mod newer;
 
 use std::collections::BTreeMap;
 use std::fs;
