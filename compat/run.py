@@ -35,6 +35,7 @@ SCENARIOS = {
     "disk-full": ["java", "confluent", "jvm"],
     "disk-sick": ["java", "confluent"],
     "kill9": ["java", "confluent"],
+    "recovery": ["java", "confluent", "jvm"],
     "dropped": ["java", "confluent"],
     "exactly-once": ["java", "confluent", "go", "kafka-clients"],
     "transactions": ["java", "confluent"],

@@ -9,6 +9,7 @@ mod group_log;
 mod lifecycle;
 mod markers;
 mod publisher;
+mod recovery;
 mod report;
 mod share_locks;
 mod share_log;
@@ -35,7 +36,7 @@ use crate::coordinator::share::{self, ShareStates};
 use crate::coordinator::share_partition::{SharePartitions, ShareSessions};
 use crate::coordinator::transaction::{self, Transactions};
 use crate::handlers::{API_TABLE, Dispatch, Node, ProducerIds};
-use crate::log::{LogDirs, LogError, RoomListener};
+use crate::log::{LogDirs, LogError, OpenedListener, RoomListener};
 use crate::logging::LogLevels;
 use crate::metadata::{ConfigResource, MetadataImage};
 use crate::metrics::Metrics;
@@ -51,6 +52,7 @@ pub use cluster::{Cluster, ClusterError, format_if_empty};
 use disks::Disks;
 use lifecycle::Lifecycle;
 use publisher::Publisher;
+use recovery::Recovery;
 use share_locks::ShareLocks;
 
 /// The file with which a JVM broker could take over what the embedded default began.
@@ -110,6 +112,7 @@ pub struct Broker {
     server: Server,
     node: Arc<Node>,
     lifecycle: Lifecycle,
+    recovery: Recovery,
     housekeeping: Housekeeping,
     cleaner: Cleaner,
     disks: Disks,
@@ -139,9 +142,9 @@ impl Broker {
         let mut server = Server::bind(&config.broker(), &metrics)?;
         let admin = bind_admin(&config.broker())
             .map(|admin| setup.control.spawn(admin.serve(health.clone(), metrics.clone(), stop_admin.clone())));
-        let (log_dirs, cluster) = {
-            let (setup, config, clock) = (setup.clone(), config.clone(), clock.clone());
-            tokio::task::spawn_blocking(move || open_storage(&setup, &config, &clock)).await??
+        let (log_dirs, cluster, recovery) = {
+            let (setup, config, clock, metrics) = (setup.clone(), config.clone(), clock.clone(), metrics.clone());
+            tokio::task::spawn_blocking(move || open_storage(&setup, &config, &clock, &metrics)).await??
         };
         let housekeeping = Housekeeping::start(&log_dirs)?;
         let disks = Disks::start(&log_dirs, &config.broker(), &metrics)?;
@@ -196,7 +199,7 @@ impl Broker {
         server.serve(false, &dispatch, &setup.data);
         health.set_ready();
         tracing::info!("node {} serves after {} ms", node.broker_id, began.elapsed().as_millis());
-        Ok(Broker { server, node, lifecycle, housekeeping, cleaner, disks, health, locks, admin, stop_admin })
+        Ok(Broker { server, node, lifecycle, recovery, housekeeping, cleaner, disks, health, locks, admin, stop_admin })
     }
 
     /// Waits until the node cannot go on.
@@ -208,6 +211,9 @@ impl Broker {
     pub async fn stop(self) {
         self.health.set_unready("stopping");
         let epoch = self.node.broker_epoch();
+        let recovery = self.recovery;
+        // A panic there leaves logs unopened, which the next start looks at again.
+        let _ = tokio::task::spawn_blocking(move || recovery.stop()).await;
         let cluster = self.lifecycle.leave(&self.node).await;
         self.server.stop().await;
         self.locks.stop().await;
@@ -291,12 +297,13 @@ fn client_telemetry(config: &BrokerConfig, clock: &Clock, metrics: &Metrics) -> 
     telemetry
 }
 
-/// From directories that may be empty to a leading quorum and open logs.
+/// From directories that may be empty to a leading quorum and the logs that are to be opened.
 fn open_storage(
     setup: &Setup,
     store: &Arc<ConfigStore>,
     clock: &Clock,
-) -> Result<(Arc<LogDirs>, Cluster), BrokerError> {
+    metrics: &Metrics,
+) -> Result<(Arc<LogDirs>, Cluster, Recovery), BrokerError> {
     let config = store.broker();
     if format_if_empty(&config, setup.cluster_id.as_deref(), clock)? {
         tracing::info!("formatted {:?}: they were empty", config.log_dirs);
@@ -314,8 +321,9 @@ fn open_storage(
     report::lines(&image, store).iter().for_each(|line| tracing::warn!("{line}"));
     publisher::take_over_broker_configs(store, &image);
     log_dirs.context().set_producer_rules(storage::producer_rules(&store.broker()));
-    log_dirs.load(&|topic| Arc::new(store.topic_config(&image.config(&ConfigResource::topic(topic)))))?;
-    Ok((log_dirs, cluster))
+    log_dirs.find_logs(&|topic| Arc::new(store.topic_config(&image.config(&ConfigResource::topic(topic)))))?;
+    let recovery = Recovery::start(&log_dirs, metrics)?;
+    Ok((log_dirs, cluster, recovery))
 }
 
 /// Where share groups stand, and what they have in hand.
@@ -370,16 +378,25 @@ fn publisher(
 }
 
 /// Puts the image in force, and from then on every committed change.
-fn subscribe(mut publisher: Publisher, quorum: &Quorum) {
+fn subscribe(publisher: Publisher, quorum: &Quorum) {
     let image = quorum.image();
     publisher.enforce_broker_configs();
     publisher.follow_moves();
-    publisher.begin(&image);
     let log_dirs = publisher.log_dirs.clone();
     let publisher = Arc::new(Mutex::new(publisher));
-    let later = Arc::downgrade(&publisher);
+    let (opened, roomy) = (Arc::downgrade(&publisher), Arc::downgrade(&publisher));
+    {
+        let mut publisher = publisher.lock().unwrap_or_else(PoisonError::into_inner);
+        // From here on a log is either seen open by `begin` or told of behind it.
+        log_dirs.on_opened(OpenedListener(Box::new(move |partition| {
+            if let Some(publisher) = opened.upgrade() {
+                publisher.lock().unwrap_or_else(PoisonError::into_inner).opened(partition);
+            }
+        })));
+        publisher.begin(&image);
+    }
     log_dirs.on_room(RoomListener(Box::new(move || {
-        if let Some(publisher) = later.upgrade() {
+        if let Some(publisher) = roomy.upgrade() {
             publisher.lock().unwrap_or_else(PoisonError::into_inner).place_again();
         }
     })));

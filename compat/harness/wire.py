@@ -90,17 +90,12 @@ def offsets(port: int, topic: str, partitions: int, at: int = LATEST) -> list[in
 
     Retriable answers are retried for a while: a JVM announces a new partition before it serves it.
     """
-    body = struct.pack(">i", -1) + struct.pack(">i", 1) + _string(topic) + struct.pack(">i", partitions)
-    body += b"".join(struct.pack(">iq", index, at) for index in range(partitions))
     deadline = time.monotonic() + 15
     while True:
-        answer = call(port, LIST_OFFSETS, 1, body)
-        answer.take("i"), answer.string()
-        rows = [answer.take("ihqq") for _ in range(answer.take("i"))]
-        errors = {f"{topic}-{index}": error for index, error, _, _ in rows if error}
+        found = offsets_now(port, topic, partitions, at)
+        errors = {f"{topic}-{index}": error for index, (error, _) in enumerate(found) if error}
         if not errors:
-            found = {index: offset for index, _, _, offset in rows}
-            return [found[index] for index in range(partitions)]
+            return [offset for _, offset in found]
         if not set(errors.values()) <= RETRIABLE or time.monotonic() > deadline:
             raise Failed(f"ListOffsets answered errors {errors}")
         time.sleep(0.05)
@@ -113,6 +108,17 @@ def produce(port: int, topic: str, partition: int, batch: bytes) -> int:
     answer = call(port, PRODUCE, 7, body, timeout=15.0)
     answer.take("i"), answer.string(), answer.take("i")
     return answer.take("ih")[1]
+
+
+def offsets_now(port: int, topic: str, partitions: int, at: int = LATEST) -> list[tuple[int, int]]:
+    """The error and the offset of each partition, as one ListOffsets answers."""
+    body = struct.pack(">i", -1) + struct.pack(">i", 1) + _string(topic) + struct.pack(">i", partitions)
+    body += b"".join(struct.pack(">iq", index, at) for index in range(partitions))
+    answer = call(port, LIST_OFFSETS, 1, body)
+    answer.take("i"), answer.string()
+    rows = [answer.take("ihqq") for _ in range(answer.take("i"))]
+    found = {index: (error, offset) for index, error, _, offset in rows}
+    return [found[index] for index in range(partitions)]
 
 
 def committed(port: int, group: str, topic: str, partition: int) -> int | None:

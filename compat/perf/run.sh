@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Measures the broker beside Kafka's own on this machine: bench.py, or with `coordinators` or `synced` the program of that name; see ../README.md.
+# Measures the broker beside Kafka's own on this machine: bench.py, or with `coordinators`, `recovery` or `synced` the program of that name; see ../README.md.
 set -euo pipefail
 here=$(dirname "${BASH_SOURCE[0]}")
 case "${1:-}" in
-  coordinators | synced)
+  coordinators | recovery | synced)
     program=$1
     shift
     exec python3 "$here/$program.py" "$@"

@@ -120,6 +120,29 @@ impl Publisher {
         self.groups.topics_created(image.offset);
     }
 
+    /// Puts into force what was committed of a partition while its log was not open.
+    pub fn opened(&self, name: &TopicPartition) {
+        let image = self.image.load_full();
+        let topic = image.topics.named(&name.topic);
+        let registered = topic.and_then(|topic| Some((topic, topic.partitions.get(&name.partition)?)));
+        let Some((topic, registration)) = registered.filter(|(_, here)| here.replicas.contains(&self.broker_id)) else {
+            self.report(name, self.log_dirs.set_aside(name));
+            return;
+        };
+        if self.partitions.find(topic.id, name.partition).is_err() {
+            self.host(&image, topic, name.partition, registration, false);
+        }
+        if self.log_dirs.has_failed(name) {
+            self.partitions.put_offline(topic.name.clone(), topic.id, name.partition);
+        }
+        if let Ok(partition) = self.partitions.find(topic.id, name.partition) {
+            self.log_dirs.update_config(&partition.log(), self.topic_config(&image, &topic.name));
+        }
+        if is_internal_topic(&topic.name) {
+            self.coordinate(topic, vec![name.partition]);
+        }
+    }
+
     /// Puts one committed change into force.
     pub fn publish(&mut self, delta: &MetadataDelta, image: &Arc<MetadataImage>) {
         self.apply_configs(delta, image);
@@ -221,6 +244,10 @@ impl Publisher {
             }
             return;
         }
+        if self.log_dirs.is_opening(&name) {
+            self.partitions.put_opening(topic.name.clone(), topic.id, index);
+            return;
+        }
         if let Some(log) = self.log_dirs.get(&name)
             && log.topic_id().is_some_and(|id| id != topic.id)
         {
@@ -309,6 +336,9 @@ impl Publisher {
                     let log = TransactionLog::new(partition, self.transactions.clone(), self.clock.clone());
                     transaction_log::elect(&self.node, index, log, &self.blocking);
                 }
+                Err(_) if leads && self.is_opening(topic, index) => {
+                    self.transactions.begin(index);
+                }
                 Ok(_) | Err(_) => self.transactions.resign(index),
             }
         }
@@ -323,6 +353,9 @@ impl Publisher {
                 Ok(partition) if leads => {
                     let log = GroupLog::new(partition, compression, self.clock.clone());
                     group_log::elect(&self.groups, index, log, &self.blocking);
+                }
+                Err(_) if leads && self.is_opening(topic, index) => {
+                    self.groups.begin(index);
                 }
                 Ok(_) | Err(_) => self.groups.resign(index),
             }
@@ -339,9 +372,17 @@ impl Publisher {
                     let log = ShareLog::new(partition, compression, self.clock.clone(), self.blocking.clone());
                     share_log::elect(&self.share_states, index, log);
                 }
+                Err(_) if leads && self.is_opening(topic, index) => {
+                    self.share_states.begin(index);
+                }
                 Ok(_) | Err(_) => self.share_states.resign(index),
             }
         }
+    }
+
+    /// Whether a partition will be led as soon as its log is open: until then its coordinator counts as loading.
+    fn is_opening(&self, topic: &TopicImage, index: i32) -> bool {
+        self.log_dirs.is_opening(&TopicPartition::new(topic.name.clone(), index))
     }
 
     /// Coordinators forget what they keep of deleted topics.

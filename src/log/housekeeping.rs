@@ -13,6 +13,7 @@ use crate::types::{Millis, Offset, TopicPartition};
 
 use super::log_dirs::{LogDirs, LogDirsOptions, Placed};
 use super::meta_properties::META_PROPERTIES;
+use super::opening::Known;
 use super::partition_log::Log;
 use super::work::Work;
 use super::{LogError, checkpoint, disk};
@@ -270,11 +271,14 @@ impl LogDirs {
         // First of all, so that of two writers the later one writes what is newer.
         let mut written = self.checkpointed.lock().expect("this lock is never held across a panic");
         let logs = self.read(&self.logs);
-        let entries: Vec<(TopicPartition, Offset)> = logs
+        let mut entries: Vec<(TopicPartition, Offset)> = logs
             .iter()
             .filter(|(_, placed)| placed.dir == n)
             .filter_map(|(partition, placed)| kind.value(placed).map(|offset| (partition.clone(), offset)))
             .collect();
+        let unopened = self.known_in(n).into_iter();
+        let unopened = unopened.filter(|(partition, _)| logs.get(partition).is_none_or(|placed| placed.dir != n));
+        entries.extend(unopened.filter_map(|(partition, known)| kind.known(&known).map(|offset| (partition, offset))));
         drop(logs);
         let mut hasher = DefaultHasher::new();
         entries.hash(&mut hasher);
@@ -310,6 +314,16 @@ impl Checkpoint {
             Checkpoint::LogStart => checkpoint::LOG_START,
             Checkpoint::HighWatermark => checkpoint::HIGH_WATERMARK,
             Checkpoint::Cleaned => checkpoint::CLEANER,
+        }
+    }
+
+    /// What the file said of a log that is not open.
+    fn known(self, known: &Known) -> Option<Offset> {
+        match self {
+            Checkpoint::RecoveryPoint => known.recovery_point,
+            Checkpoint::LogStart => known.log_start,
+            Checkpoint::HighWatermark => known.high_watermark,
+            Checkpoint::Cleaned => known.cleaned_to,
         }
     }
 

@@ -16,14 +16,14 @@ use super::housekeeping::Housekeeping;
 use super::log_dir::LogDir;
 use super::meta_properties::{META_PROPERTIES, MetaProperties};
 use super::moves::MovePace;
-use super::names::{PartitionDir, current_dir_name, delete_dir_name, parse_dir_name, stray_dir_name};
+use super::names::{current_dir_name, delete_dir_name, stray_dir_name};
 use super::partition_log::{Log, LogContext, LogOptions};
 use super::space::RoomListener;
 use super::work::Work;
-use super::{LogError, ballast, checkpoint, disk};
+use super::{LogError, ballast, disk};
 
 /// The metadata log's directory, which belongs to the quorum.
-const METADATA_TOPIC: &str = "__cluster_metadata";
+pub(super) const METADATA_TOPIC: &str = "__cluster_metadata";
 /// Up to so many logs are synced one by one at a stop; for more the file system is synced as a whole.
 const SYNCED_ONE_BY_ONE_MAX: usize = 256;
 
@@ -72,7 +72,7 @@ pub struct LogDirs {
     /// Copies that are to replace their partition's log in another directory.
     pub(super) futures: RwLock<HashMap<TopicPartition, Placed>>,
     /// Partitions that could not be opened, and why.
-    damaged: RwLock<HashMap<TopicPartition, LogError>>,
+    pub(super) damaged: RwLock<HashMap<TopicPartition, LogError>>,
     pub(super) cordoned: RwLock<BTreeSet<PathBuf>>,
     /// Where partitions are wanted that do not exist yet.
     preferred: Mutex<HashMap<TopicPartition, DirectoryId>>,
@@ -147,105 +147,6 @@ impl LogDirs {
             moved: OnceLock::new(),
             room_listener: OnceLock::new(),
         })
-    }
-
-    /// Opens every log, several threads per directory. One that is damaged is left closed and remembered.
-    pub fn load(&self, configs: TopicConfigs<'_>) -> Result<(), LogError> {
-        std::thread::scope(|scope| {
-            for (n, dir) in self.dirs.iter().enumerate() {
-                scope.spawn(move || {
-                    if let Err(error) = self.load_dir(n, configs) {
-                        dir.fail(&error.to_string());
-                    }
-                });
-            }
-        });
-        if self.dirs.iter().all(|dir| dir.failure().is_some()) {
-            let path = self.options.dirs.first().cloned().unwrap_or_default();
-            return Err(LogError::DirectoryNotFound { path });
-        }
-        self.finish_moves()
-    }
-
-    fn load_dir(&self, n: usize, configs: TopicConfigs<'_>) -> Result<(), LogError> {
-        let dir = &self.dirs[n];
-        let path = dir.path();
-        let recovery_points = known_offsets(&path.join(checkpoint::RECOVERY_POINT))?;
-        let starts = known_offsets(&path.join(checkpoint::LOG_START))?;
-        let high_watermarks = known_offsets(&path.join(checkpoint::HIGH_WATERMARK))?;
-        let cleaned = known_offsets(&path.join(checkpoint::CLEANER))?;
-        let found = self.list_partitions(path)?;
-        let next = AtomicUsize::new(0);
-        std::thread::scope(|scope| {
-            for _ in 0..self.options.recovery_threads_per_dir.clamp(1, found.len().max(1)) {
-                scope.spawn(|| {
-                    while let Some((partition, dir_path, is_future)) = found.get(next.fetch_add(1, Ordering::Relaxed)) {
-                        let known = |offsets: &HashMap<TopicPartition, Offset>| {
-                            offsets.get(partition).copied().unwrap_or(Offset::ZERO)
-                        };
-                        let options = LogOptions {
-                            partition: partition.clone(),
-                            dir: dir_path.clone(),
-                            config: configs(&partition.topic),
-                            clean: dir.clean,
-                            recovery_point: if *is_future { Offset::ZERO } else { known(&recovery_points) },
-                            log_start: known(&starts),
-                            high_watermark: known(&high_watermarks),
-                        };
-                        self.open_found(n, &options, *is_future, cleaned.get(partition).copied());
-                    }
-                });
-            }
-        });
-        Ok(())
-    }
-
-    fn open_found(&self, n: usize, options: &LogOptions, is_future: bool, cleaned_to: Option<Offset>) {
-        let partition = options.partition.clone();
-        let error = match Log::open(options, self.context.clone()) {
-            Ok(log) if is_future => {
-                log.lies_in(&self.dirs[n].space);
-                self.write(&self.futures).insert(partition, Placed { log, dir: n });
-                return;
-            }
-            Ok(log) => {
-                log.lies_in(&self.dirs[n].space);
-                cleaned_to.into_iter().for_each(|offset| log.cleaning.set_cleaned_to(offset));
-                let clash = self.write(&self.logs).insert(partition.clone(), Placed { log: log.clone(), dir: n });
-                let Some(first) = clash else { return self.schedule(&log) };
-                let reason = format!("the partition is in {} too; remove one of them", first.log.dir().display());
-                self.write(&self.logs).insert(partition.clone(), first);
-                LogError::BadFile { path: options.dir.clone(), reason }
-            }
-            Err(error) => error,
-        };
-        tracing::error!(%partition, %error, "the partition is offline");
-        if error.is_disk_failure() {
-            self.dirs[n].fail(&error.to_string());
-        }
-        self.write(&self.damaged).insert(partition, error);
-    }
-
-    fn list_partitions(&self, path: &Path) -> Result<Vec<(TopicPartition, PathBuf, bool)>, LogError> {
-        let mut found = Vec::new();
-        for entry in fs::read_dir(path).map_err(LogError::io("list", path))? {
-            let entry = entry.map_err(LogError::io("list", path))?;
-            if !entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-                continue;
-            }
-            match entry.file_name().to_str().and_then(parse_dir_name) {
-                Some(PartitionDir::Current(partition)) if &*partition.topic == METADATA_TOPIC => {}
-                Some(PartitionDir::Current(partition)) => found.push((partition, entry.path(), false)),
-                Some(PartitionDir::Future(partition)) => found.push((partition, entry.path(), true)),
-                Some(PartitionDir::Delete(_)) => self.context.work.push(Work::RemoveDir(entry.path())),
-                Some(PartitionDir::Stray(partition)) => {
-                    tracing::warn!(%partition, dir = %entry.path().display(), "a stray partition is kept, not served");
-                }
-                None => tracing::warn!(dir = %entry.path().display(), "no partition's directory; it is left alone"),
-            }
-        }
-        found.sort();
-        Ok(found)
     }
 
     /// Has `listener` told when a move ends.
@@ -353,6 +254,9 @@ impl LogDirs {
         if let Some(error) = self.damage(partition) {
             return Err(error);
         }
+        if self.is_opening(partition) {
+            return Err(LogError::Offline { partition: partition.clone(), reason: "it is being opened".into() });
+        }
         let preferred = self.preferred.lock().expect("this lock is never held across a panic").remove(partition);
         let dir = self.choose(preferred.or(wanted))?;
         let path = self.dirs[dir].path().join(current_dir_name(partition));
@@ -412,6 +316,7 @@ impl LogDirs {
             for placed in self.read(&self.logs).values().chain(self.read(&self.futures).values()) {
                 counts[placed.dir] += 1;
             }
+            counts.iter_mut().enumerate().for_each(|(n, count)| *count += self.known_in(n).len());
         }
         let cordoned = self.read(&self.cordoned);
         let open = |n: &usize| online(n) && !cordoned.contains(self.dirs[*n].path());
@@ -423,10 +328,11 @@ impl LogDirs {
     /// Takes a partition out of service at once; its files go after `file.delete.delay.ms`.
     pub fn delete(&self, partition: &TopicPartition, now: Millis) -> Result<bool, LogError> {
         let _changing = self.changing.lock().expect("this lock is never held across a panic");
+        let unopened = self.delete_unopened(partition);
         self.write(&self.damaged).remove(partition);
         let future = self.write(&self.futures).remove(partition);
         let current = self.write(&self.logs).remove(partition);
-        let found = current.is_some();
+        let found = current.is_some() || unopened;
         for placed in [current, future].into_iter().flatten() {
             self.retire(&placed, now)?;
         }
@@ -496,7 +402,8 @@ impl LogDirs {
         }
     }
 
-    /// Closes every log and leaves the clean-shutdown marker, last of all, where nothing failed.
+    /// Closes every log and leaves the clean-shutdown marker, last of all, where nothing failed and no log is left that
+    /// may need recovery.
     pub fn close(&self, broker_epoch: BrokerEpoch) -> Result<(), LogError> {
         let placed: Vec<Placed> =
             self.read(&self.logs).values().chain(self.read(&self.futures).values()).cloned().collect();
@@ -525,10 +432,16 @@ impl LogDirs {
                 Err(error) => dir.fail(&error.to_string()),
             }
         }
+        let all_opened = self.unopened().partitions == 0;
         for (n, dir) in self.dirs.iter().enumerate() {
             let complete = self.write_all_checkpoints(n).is_ok() && !incomplete[n].load(Ordering::Relaxed);
+            // What was not opened, or is damaged, is to be looked at again.
+            let all_good = dir.clean || all_opened && self.known_in(n).is_empty();
             match dir.failure() {
-                None if complete => dir.mark_clean(broker_epoch)?,
+                None if complete && all_good => dir.mark_clean(broker_epoch)?,
+                None if complete => {
+                    tracing::info!(dir = %dir.path().display(), "some logs were not recovered; the next start goes on");
+                }
                 None => {
                     tracing::warn!(dir = %dir.path().display(), "no room for a clean stop; the next start recovers")
                 }
@@ -545,16 +458,5 @@ impl LogDirs {
 
     pub(super) fn write<'l, T>(&self, lock: &'l RwLock<T>) -> RwLockWriteGuard<'l, T> {
         lock.write().expect("this lock is never held across a panic")
-    }
-}
-
-/// The offsets of a checkpoint. One that cannot be understood counts as absent: more is checked then, nothing is lost.
-fn known_offsets(path: &Path) -> Result<HashMap<TopicPartition, Offset>, LogError> {
-    match checkpoint::read_offsets(path) {
-        Err(LogError::BadFile { path, reason }) => {
-            tracing::warn!(file = %path.display(), reason, "ignoring a damaged checkpoint");
-            Ok(HashMap::new())
-        }
-        read => read,
     }
 }

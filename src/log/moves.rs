@@ -127,23 +127,17 @@ impl LogDirs {
     }
 
     /// A copy without the log it was made of: the process ended in the middle of the swap, when the copy was complete.
-    pub(super) fn finish_moves(&self) -> Result<(), LogError> {
-        let futures: Vec<(TopicPartition, Placed)> =
-            self.read(&self.futures).iter().map(|(partition, placed)| (partition.clone(), placed.clone())).collect();
+    pub(super) fn finish_move(&self, partition: &TopicPartition) -> Result<(), LogError> {
         // The log may be in the directory that is offline, and then the copy need not be complete.
-        if self.some_offline() {
+        if self.some_offline() || self.get(partition).is_some() || self.damage(partition).is_some() {
             return Ok(());
         }
-        for (partition, future) in futures {
-            if self.get(&partition).is_some() || self.damage(&partition).is_some() {
-                continue;
-            }
-            self.rename(&future, &current_dir_name(&partition))?;
-            self.write(&self.futures).remove(&partition);
-            self.schedule(&future.log);
-            tracing::info!(%partition, dir = %future.log.dir().display(), "finished moving the partition");
-            self.write(&self.logs).insert(partition, future);
-        }
+        let Some(future) = self.read(&self.futures).get(partition).cloned() else { return Ok(()) };
+        self.rename(&future, &current_dir_name(partition))?;
+        self.write(&self.futures).remove(partition);
+        self.schedule(&future.log);
+        tracing::info!(%partition, dir = %future.log.dir().display(), "finished moving the partition");
+        self.write(&self.logs).insert(partition.clone(), future);
         Ok(())
     }
 

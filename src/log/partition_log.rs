@@ -17,6 +17,7 @@ use super::cleaner::CleaningMark;
 use super::descriptors::DescriptorCache;
 use super::durability::{Durability, SyncAcks, bytes_behind};
 use super::leader_epochs::LeaderEpochs;
+use super::opening::Opening;
 use super::producer_state::{ProducerEntry, ProducerError, ProducerRules, VerificationGuard};
 use super::segment::{LogPath, Segment};
 use super::space::{DirSpace, SpaceAlarm};
@@ -40,6 +41,7 @@ pub struct LogContext {
     pub(super) sync_acks: OnceLock<SyncAcks>,
     /// Raised by a log that met a full disk.
     pub space_alarm: SpaceAlarm,
+    pub(super) opening: Opening,
 }
 
 impl LogContext {
@@ -55,6 +57,7 @@ impl LogContext {
             sync_pace: SyncPace::default(),
             sync_acks: OnceLock::new(),
             space_alarm: SpaceAlarm::default(),
+            opening: Opening::default(),
         })
     }
 

@@ -221,6 +221,10 @@ impl Loader<'_> {
                 break Some(fault);
             }
             self.accept(segment, &mut scanner, &batch, replay_from)?;
+            if !self.context.opening.note_walked(batch.header.total_len() as u64) {
+                let partition = self.options.partition.clone();
+                return Err(LogError::Offline { partition, reason: "the broker stops".into() });
+            }
             next = batch.header.next_offset();
         };
         if from.is_some() && next < self.options.recovery_point && (broken.is_some() || last) {

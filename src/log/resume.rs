@@ -1,10 +1,15 @@
 //! Where the walk over a segment may begin: at the recovery point, as the offset index tells.
 
-use crate::types::Offset;
+use std::fs;
+use std::time::SystemTime;
+
+use crate::types::{Millis, Offset};
 
 use super::LogError;
+use super::names::{FileKind, FileState, file_path, parse_file_name};
+use super::partition_log::{Log, LogContext, LogOptions};
 use super::scan::{Located, SEEK_WINDOW_BYTES, Step};
-use super::segment::Segment;
+use super::segment::{FileSizes, Segment, log_path};
 
 impl Segment {
     /// The last indexed batch that lies before the recovery point as a whole. What comes before it, and what the
@@ -36,5 +41,51 @@ impl Segment {
         let time = self.time_index.last(&|| self.time_file())?;
         Ok(offset.is_some_and(|last| last.position > 0)
             && time.is_none_or(|last| last.relative_offset > 0 || last.timestamp > 0))
+    }
+}
+
+/// What opening a log after an unclean stop has to do.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Survey {
+    /// Bytes of the log's files that have to be walked.
+    pub bytes: u64,
+    /// When the log was last appended to.
+    pub written: SystemTime,
+}
+
+impl Log {
+    /// Looks at a log that is not open, as far as file sizes and one index tell.
+    pub(super) fn survey(options: &LogOptions, context: &LogContext) -> Result<Survey, LogError> {
+        let dir = &options.dir;
+        let mut segments = Vec::new();
+        for entry in fs::read_dir(dir).map_err(LogError::io("list", dir))? {
+            let entry = entry.map_err(LogError::io("list", dir))?;
+            if let Some((base, FileKind::Log, FileState::Live)) = entry.file_name().to_str().and_then(parse_file_name) {
+                let file = entry.metadata().map_err(LogError::io("stat", entry.path()))?;
+                segments.push((base, file.len(), file.modified().unwrap_or(SystemTime::UNIX_EPOCH)));
+            }
+        }
+        segments.sort();
+        let Some(&(.., written)) = segments.last() else {
+            return Ok(Survey { bytes: 0, written: SystemTime::UNIX_EPOCH });
+        };
+        // As a walk is decided on: the last segment always, others if they end behind the recovery point.
+        let next = segments.iter().skip(1).map(|(base, ..)| *base);
+        let first = next.take_while(|next| *next <= options.recovery_point).count();
+        let (base, len, _) = segments[first];
+        let size = |kind| fs::metadata(file_path(dir, base, kind, FileState::Live)).map_or(0, |file| file.len());
+        let sizes = FileSizes {
+            log: len,
+            offset_index: size(FileKind::OffsetIndex),
+            time_index: size(FileKind::TimeIndex),
+            txn_index: 0,
+        };
+        let segment = Segment::with(&log_path(dir), &context.cache, base, sizes, base, Millis(0), Millis(0));
+        segment.offset_index.note_exact();
+        segment.time_index.note_exact();
+        let resumed = segment.resume_at(options.recovery_point)?.map_or(0, |batch| batch.position);
+        segment.close_files();
+        let bytes = segments[first..].iter().map(|(_, len, _)| len).sum::<u64>() - resumed;
+        Ok(Survey { bytes, written })
     }
 }

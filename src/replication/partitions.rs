@@ -12,6 +12,8 @@ enum Hosted {
     Online(Arc<Partition>),
     /// Its log cannot be used: the directory failed, or the files are damaged.
     Offline,
+    /// Its log is not open yet.
+    Opening,
 }
 
 /// All partitions of this node, by topic id and by name.
@@ -61,6 +63,11 @@ impl Partitions {
         }
     }
 
+    /// Hosts a partition whose log is not open yet: clients are told to try again, as they are while a leader is made.
+    pub fn put_opening(&self, topic: Arc<str>, id: TopicId, index: i32) {
+        self.write().put(topic, id, index, Hosted::Opening);
+    }
+
     /// Forgets a topic that was deleted. Who waits for it is told.
     pub fn remove_topic(&self, name: &str, id: TopicId) -> Vec<Arc<Partition>> {
         let mut topics = self.write();
@@ -71,7 +78,7 @@ impl Partitions {
         drop(topics);
         let online = |hosted| match hosted {
             Hosted::Online(partition) => Some(partition),
-            Hosted::Offline => None,
+            Hosted::Offline | Hosted::Opening => None,
         };
         let removed: Vec<Arc<Partition>> = removed.into_values().filter_map(online).collect();
         removed.iter().for_each(|partition| partition.delete());
@@ -84,7 +91,7 @@ impl Partitions {
         let hosted = topics.hosted.values().flat_map(HashMap::values);
         let online = hosted.filter_map(|hosted| match hosted {
             Hosted::Online(partition) => Some(partition.clone()),
-            Hosted::Offline => None,
+            Hosted::Offline | Hosted::Opening => None,
         });
         online.collect()
     }
@@ -103,7 +110,7 @@ impl Topics {
         match self.hosted.get(&topic).and_then(|partitions| partitions.get(&index)) {
             Some(Hosted::Online(partition)) => Ok(partition.clone()),
             Some(Hosted::Offline) => Err(ErrorCode::KafkaStorageError),
-            None => Err(ErrorCode::NotLeaderOrFollower),
+            Some(Hosted::Opening) | None => Err(ErrorCode::NotLeaderOrFollower),
         }
     }
 

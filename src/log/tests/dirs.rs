@@ -24,6 +24,10 @@ impl Node {
     }
 
     pub fn claim(&self, node_id: i32) -> Result<LogDirs, LogError> {
+        self.claim_with(node_id, 2)
+    }
+
+    pub fn claim_with(&self, node_id: i32, recovery_threads_per_dir: usize) -> Result<LogDirs, LogError> {
         let identity = MetaProperties {
             cluster_id: "MkU3OEVBNTcwNTJENDM2Qk".to_string(),
             node_id: BrokerId(node_id),
@@ -32,7 +36,7 @@ impl Node {
         let options = LogDirsOptions {
             dirs: (0..self.dirs).map(|n| self.path(n)).collect(),
             identity,
-            recovery_threads_per_dir: 2,
+            recovery_threads_per_dir,
             retention_check_interval: Millis(300_000),
             recovery_checkpoint_interval: Millis(60_000),
             log_start_checkpoint_interval: Millis(500),

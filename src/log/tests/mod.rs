@@ -7,6 +7,7 @@ mod damage;
 mod dirs;
 mod full;
 mod model;
+mod opening;
 mod reading;
 mod removal;
 mod synced;

@@ -1,0 +1,45 @@
+//! Opening the logs behind the start: the node serves as soon as its metadata is there, each partition when it is open.
+
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use super::BrokerError;
+use crate::log::LogDirs;
+use crate::metrics::{Labels, Metrics};
+
+/// How long the start waits for the logs: those of most nodes are open by then, and no client is sent away.
+const WAIT_MAX: Duration = Duration::from_millis(300);
+
+/// The thread that opens the logs.
+pub struct Recovery {
+    log_dirs: Arc<LogDirs>,
+    thread: JoinHandle<()>,
+}
+
+impl Recovery {
+    /// Begins to open the logs that were found, and waits a moment for them.
+    pub fn start(log_dirs: &Arc<LogDirs>, metrics: &Metrics) -> Result<Recovery, BrokerError> {
+        let dirs = log_dirs.clone();
+        let help = "Partitions whose log is not open yet after the start";
+        metrics.register_gauges("unopened_partitions", help, move || {
+            vec![(Labels::new(), dirs.unopened().partitions as f64)]
+        });
+        let dirs = log_dirs.clone();
+        let help = "Bytes of logs that are still to be read after an unclean stop";
+        metrics.register_gauges("unrecovered_bytes", help, move || vec![(Labels::new(), dirs.unopened().bytes as f64)]);
+        let dirs = log_dirs.clone();
+        let thread = std::thread::Builder::new().name("log-recovery".into());
+        let thread = thread.spawn(move || dirs.open_logs()).map_err(BrokerError::Thread)?;
+        log_dirs.wait_until_open(WAIT_MAX);
+        log_dirs.ensure_some_online()?;
+        Ok(Recovery { log_dirs: log_dirs.clone(), thread })
+    }
+
+    /// Leaves the logs that are not open yet as they are, for the next start.
+    pub fn stop(self) {
+        self.log_dirs.stop_opening();
+        // What it had begun is begun again at the next start.
+        let _ = self.thread.join();
+    }
+}
