@@ -33,6 +33,8 @@ PROPERTIES = {
     "replica.high.watermark.checkpoint.interval.ms": "500",
     "log.retention.check.interval.ms": "500",
     "log.initial.task.delay.ms": "500",
+    # Longer than room may take to come back: while it is short, nothing waits for this.
+    "log.segment.delete.delay.ms": "15000",
     "metadata.log.max.record.bytes.between.snapshots": "2000",
     "metadata.log.max.snapshot.interval.ms": "2000",
     "transaction.state.log.num.partitions": "2",
@@ -212,6 +214,7 @@ def verify_and_clean(broker, producer: Filling, number: int) -> str:
     for topic in (producer.topic, f"other-{number}"):
         tool("kafka-topics", *server, "--delete", "--if-exists", "--topic", topic)
     eventually(lambda: not is_short(broker), "there is room", BACK_WITHIN_SECONDS)
+    eventually(lambda: not list(broker.data.glob("*-delete")), "what was deleted is gone", 60)
     return said
 
 

@@ -115,6 +115,10 @@ impl Scrubber {
         let mut round = round.unwrap_or(Round { began: now, at: None, is_done: false });
         if self.dirs.dirs()[dir].failure().is_none() && !round.is_done {
             round.is_done = self.walk(dir, &mut round);
+            if round.at.is_none() {
+                // There was nothing to look at; there may be soon.
+                return now + SLEEP_MAX;
+            }
             // Where it cannot be written, a restart begins anew.
             let _ = write_round(path, &round);
             self.rounds.fetch_add(u64::from(round.is_done), Ordering::Relaxed);
