@@ -25,13 +25,13 @@ class Refused(Failed):
 class Session:
     """One running client program."""
 
-    def __init__(self, client: str, broker):
+    def __init__(self, client: str, broker, command: list | None = None):
         self.client, self.broker = client, broker
         self.name = f"{clients.slug(client)}-{next(_numbers)}"
         self.errors: Path = broker.root / f"{self.name}.err"
         with open(self.errors, "wb") as errors:
             self.process = spawn(
-                clients.command(client, broker.bootstrap, pool()),
+                command or clients.command(client, broker.bootstrap, pool()),
                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, env=clients.environment(client),
             )
         self.answers: queue.SimpleQueue = queue.SimpleQueue()

@@ -87,7 +87,7 @@ def clean_stop(broker) -> str:
     return f"start {seconds:.1f} s, stop {broker.stop():.1f} s"
 
 
-def dump_everything(broker, stopped=True) -> str:
+def dump_everything(broker, stopped=True, group=GROUP) -> str:
     """kafka-dump-log over all files, each kind with the decoder that belongs to it.
 
     After a kill the active indexes may be in any state; they are rebuilt at the next start.
@@ -108,7 +108,7 @@ def dump_everything(broker, stopped=True) -> str:
     expect(plain and cluster and (indexes or not stopped), f"{len(plain)} logs, {len(cluster)} metadata logs, {len(indexes)} indexes")
     records = dump(plain, "--deep-iteration", "--print-data-log").count(" offset: ")
     groups = dump(offsets, "--deep-iteration", "--offsets-decoder")
-    expect(not offsets or GROUP in groups, "the offsets decoder shows the group", groups[-300:])
+    expect(not offsets or group in groups, "the offsets decoder shows the group", groups[-300:])
     metadata = dump(cluster, "--deep-iteration", "--cluster-metadata-decoder")
     expect("TOPIC_RECORD" in metadata and "REGISTER_BROKER_RECORD" in metadata, "the metadata decoder shows topics and broker", metadata[-300:])
     if stopped:

@@ -1,63 +1,299 @@
-"""A directory that a JVM broker began goes to ours and back, stopped cleanly and killed: nothing is lost, and the JVM finds
-nothing in it that it would not find after itself."""
+"""A directory that a JVM broker began goes to ours and back, stopped cleanly and killed: everything that can be seen of it is the same
+on both sides, clients live through it, and the JVM finds nothing in it that it would not find after itself."""
+import hashlib
 import re
+import struct
+import time
+from pathlib import Path
 
-from harness.check import expect
+from diff import batches
+from harness import clients, wire
+from harness.broker import Broker, free_port, ottla_binary
+from harness.check import eventually, expect
 from harness.context import Context
 from harness.install import need
-from harness.records import Expected
-from scenarios.files import PARTITIONS, PROPERTIES, dump_everything, hand_over, workload
+from harness.session import Session
+from harness.shell import end
+from harness.shell import run as run_program
+from scenarios.files import dump_everything
+from scenarios.official_tools import ToolProcess, class_of
 
 # One there and back each; how both end in it.
-ROUNDS = ["stop", "kill", "stop"]
+ROUNDS = {"dynamic": ["stop", "kill", "stop"], "static": ["kill", "stop"]}
+# How a JVM ends whose next start is its own, so that it is known what it logs then.
+BY_ITSELF = ["stop", "kill", "stop"]
+CLASSIC_GROUP = "classic-readers"
+PATIENCE = 240.0
 # Lines of a JVM's log that somebody would look at, and what differs in them from run to run.
 UNUSUAL = re.compile(r"\b(WARN|ERROR|FATAL)\b")
 VARIES = re.compile(r"\[[\d-]+ [\d:,]+\] |\d+(\.\d+)?|\b[\w-]{22}\b|(?<=-)\d+")
+PROPERTIES = {
+    # Snapshots of the metadata after little data, so that there are some to open.
+    "metadata.log.max.record.bytes.between.snapshots": "20000",
+    "metadata.log.max.snapshot.interval.ms": "10000",
+    # Kafka forgets a younger start offset at kill -9.
+    "log.flush.start.offset.checkpoint.interval.ms": "500",
+    "log.initial.task.delay.ms": "500",
+    "transaction.abort.timed.out.transaction.cleanup.interval.ms": "2000",
+    "transaction.state.log.num.partitions": "4",
+    "share.coordinator.state.topic.num.partitions": "4",
+    "group.share.min.record.lock.duration.ms": "1000",
+    "inter.broker.listener.name": "PLAINTEXT",
+    "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,SECURED:SASL_PLAINTEXT,CONTROLLER:PLAINTEXT",
+    "sasl.enabled.mechanisms": "SCRAM-SHA-256",
+    "listener.name.secured.scram-sha-256.sasl.jaas.config": "org.apache.kafka.common.security.scram.ScramLoginModule required;",
+    "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+    "super.users": "User:ANONYMOUS",
+    "delegation.token.secret.key": "a-secret-of-the-cluster",
+}
+IGNORE = "ottla.takeover.ignore.security"
+# What the official tools say, before and after.
+TOLD = [
+    ("kafka-topics", "--describe"),
+    *(("kafka-configs", "--describe", "--all", "--entity-type", "topics", "--entity-name", topic) for topic in ("compacted", "grown")),
+    *(("kafka-configs", "--describe", "--entity-type", kind) for kind in ("brokers", "groups", "client-metrics", "users", "clients", "ips")),
+    ("kafka-acls", "--list"),
+    ("kafka-groups", "--list"),
+    *(("kafka-consumer-groups", "--describe", "--all-groups", what) for what in ("--offsets", "--members", "--state")),
+    *(("kafka-share-groups", "--describe", "--all-groups", what) for what in ("--offsets", "--members", "--state")),
+    *(("kafka-streams-groups", "--describe", "--all-groups", what) for what in ("--offsets", "--members", "--state")),
+    ("kafka-client-metrics", "--list"),
+    ("kafka-transactions", "list"),
+    ("kafka-features", "describe"),
+]
+# The offset at which features were last finalised counts what every restart writes.
+RESTARTED = re.compile(r"\s*Epoch: \d+")
+# Whose time may be up between two looks, and where share groups begin again: behind what is done, and a restart forgets how far.
+MOVES = re.compile(r"^(orphan-\d+|share-readers +plain-lz4) ")
 
 
 def run(context: Context) -> None:
-    need("java", "confluent")
+    need("java", "jvm")
     if context.kind == "jvm" or context.quick:
         return
-    expected = Expected(20_000, PARTITIONS)
-    with context.broker("takeover", PROPERTIES, kind="jvm") as broker:
-        if not context.check("kafka", "takeover: workload, kill -9", workload, broker, expected):
+    for quorum, rounds in ROUNDS.items():
+        there_and_back(context, quorum, rounds)
+
+
+def there_and_back(context: Context, quorum: str, rounds: list[str]) -> None:
+    with Directory(quorum) as broker, Whole(broker) as whole:
+        if not context.check("broker", f"takeover, {quorum} quorum: begun by a JVM; guards stop ours by name", whole.begin, broker):
             return
         usual: set[str] = set()
-        for end in ("stop", "kill"):
-            context.check("kafka", f"takeover: starts after itself, {end}", by_itself, broker, expected, end, usual)
-        for number, end in enumerate(ROUNDS, 1):
-            name = f"takeover, round {number}, {end}"
-            if not context.check("broker", name, hand_over, broker, "ottla", expected, end):
+        for how in BY_ITSELF:
+            if not context.check("kafka", f"takeover, {quorum}: JVM after itself, {how}", whole.by_itself, broker, how, usual):
                 return
-            context.check("kafka-dump-log", name, dump_everything, broker, end == "stop")
-            if not context.check("kafka", name, taken_back, broker, expected, end, usual):
+        for number, how in enumerate(rounds, 1):
+            name = f"takeover, {quorum}, round {number}, {how}"
+            if not context.check("broker", name, whole.taken_over, broker, how, usual):
                 return
+            if not context.check("kafka", name, whole.hand_over, broker, "jvm", how):
+                return
+        context.check("kafka", f"takeover, {quorum}: everything is decoded", whole.decoded, broker, usual)
 
 
-def by_itself(broker, expected: Expected, how: str, usual: set[str]) -> str:
-    told, lines = by_jvm(broker, expected, how)
-    usual.update(lines)
-    return told
+class Directory(Broker):
+    """Two log directories and one server.properties, on the same ports for whoever runs on it."""
+
+    def __init__(self, quorum: str):
+        self.ports: list[int] = []
+        super().__init__("jvm", f"takeover-{quorum}", PROPERTIES, {"QUORUM": quorum})
+        self.quorum = quorum
+        self.write_config()
+
+    def choose_ports(self) -> None:
+        if not self.ports:
+            self.ports = [free_port() for _ in range(4)]
+        self.port, self.controller_port, self.admin_port, self.secured_port = self.ports
+
+    def write_config(self, own: dict[str, str] | None = None) -> None:
+        listeners = ",".join([
+            f"PLAINTEXT://127.0.0.1:{self.port}", f"SECURED://127.0.0.1:{self.secured_port}", f"CONTROLLER://127.0.0.1:{self.controller_port}",
+        ])
+        self.properties = {
+            **PROPERTIES, "listeners": listeners, "advertised.listeners": listeners,
+            "log.dirs": f"{self.data}/one,{self.data}/two",
+            "ottla.admin.listener": f"127.0.0.1:{self.admin_port}", IGNORE: "true",
+            **({"controller.quorum.voters": f"1@127.0.0.1:{self.controller_port}"} if self.quorum == "static" else {}),
+        }
+        super().write_config(own)
+        if self.quorum == "static":
+            lines = self.config.read_text().splitlines(keepends=True)
+            self.config.write_text("".join(line for line in lines if not line.startswith("controller.quorum.bootstrap")))
+
+    def become(self, kind: str) -> None:
+        self.kind = kind
+
+    def end(self, how: str) -> float:
+        if how == "stop":
+            return self.stop()
+        self.kill()
+        return 0.0
 
 
-def taken_back(broker, expected: Expected, how: str, usual: set[str]) -> str:
-    """As after itself, and says nothing that it does not say then."""
-    told, lines = by_jvm(broker, expected, how)
-    new = [line for kind, line in lines.items() if kind not in usual]
-    expect(not new, "lines in the JVM's log that a restart of its own does not print", " | ".join(new[:5]))
-    return told
+class Whole(Session):
+    """Whole.java, and beside it a producer of raw batches: what both see before a hand-over must be there after it."""
+
+    def __init__(self, broker: Directory):
+        secured = f"127.0.0.1:{broker.secured_port}"
+        super().__init__("Whole", broker, clients.java("Whole", broker.bootstrap, secured, broker.root / "streams"))
+        self.seen, self.number = broker.root / "seen.txt", 0
+        self.tools, self.sequence = ToolProcess(), None
+        self.tokens, self.told = "", {}
+        # Where the log of the running JVM begins, and what was unusual in that of the last one.
+        self.mark, self.logged = 0, {}
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.kill()
+        if self.tools.process:
+            end(self.tools.process)
+
+    def begin(self, broker: Directory) -> str:
+        self.ask("begin", patience=PATIENCE)
+        broker.stop()
+        guards_stop(broker)
+        self.start(broker)
+        self.sequence = Sequence(broker.port)
+        self.ask("round", self.number, patience=PATIENCE)
+        return f"{self.look()} facts"
+
+    def start(self, broker: Directory) -> float:
+        self.mark = len(log(broker))
+        return broker.start()
+
+    def by_itself(self, broker: Directory, how: str, usual: set[str]) -> str:
+        """What a JVM logs that follows a JVM is usual."""
+        restarted = self.number > 0
+        told = self.hand_over(broker, "jvm", how)
+        if restarted:
+            usual.update(self.logged)
+        return told
+
+    def taken_over(self, broker: Directory, how: str, usual: set[str]) -> str:
+        """Ours goes on, and the JVM before it has logged nothing unusual from its start to its end."""
+        told = self.hand_over(broker, "ottla", how)
+        self.judge(usual)
+        return told
+
+    def judge(self, usual: set[str]) -> None:
+        new = [line for kind, line in self.logged.items() if kind not in usual]
+        expect(not new, "lines in the JVM's log that a restart of its own does not print", " | ".join(new[:5]))
+
+    def decoded(self, broker: Directory, usual: set[str]) -> str:
+        broker.stop()
+        self.logged = unusual(log(broker)[self.mark:])
+        self.judge(usual)
+        return dump_everything(broker, True, CLASSIC_GROUP)
+
+    def look(self) -> str:
+        """What there is to be found again."""
+        seen = self.ask("show", self.seen, patience=PATIENCE)
+        self.told = {call: self.tool(call) for call in TOLD}
+        return seen
+
+    def tool(self, call: tuple[str, ...]) -> list[str]:
+        name, *arguments = call
+        code, out, errors = self.tools.call(class_of(name), ["--bootstrap-server", self.broker.bootstrap, *arguments], "")
+        expect(code == 0, " ".join(call), errors)
+        lines = [RESTARTED.sub("", line) for line in (out + errors).splitlines() if line.strip() and not MOVES.search(line)]
+        # Some print what they keep in hash tables.
+        return sorted(" ".join(sorted(re.split(r"[\s,]+", line))) for line in lines)
+
+    def hand_over(self, broker: Directory, kind: str, how: str) -> str:
+        """Who runs on the directory ends, `kind` goes on with it, and finds everything."""
+        stopped = broker.end(how)
+        if broker.kind == "jvm":
+            self.logged = unusual(log(broker)[self.mark:])
+        else:
+            dump_everything(broker, how == "stop", CLASSIC_GROUP)
+        broker.become(kind)
+        started = self.start(broker)
+        facts = self.ask("same", self.seen, patience=PATIENCE)
+        for call, before in self.told.items():
+            now = self.tool(call)
+            differing = [f"-{line}" for line in before if line not in now] + [f"+{line}" for line in now if line not in before]
+            expect(not differing, f"{' '.join(call)} says", "\n".join(differing))
+        if kind == "jvm":
+            tokens = self.ask("tokens", patience=PATIENCE)
+            expect(self.tokens in ("", tokens), "the delegation tokens", f"{self.tokens} {tokens}")
+            self.tokens = tokens
+        self.sequence.goes_on()
+        self.ask("end", self.number, patience=PATIENCE)
+        self.number += 1
+        self.ask("round", self.number, patience=PATIENCE)
+        self.look()
+        return f"{kind} start {started:.1f} s, {facts}; what was before ended in {stopped:.1f} s"
 
 
-def by_jvm(broker, expected: Expected, how: str) -> tuple[str, dict[str, str]]:
-    """The hand-over to the JVM, and the unusual lines it logged meanwhile."""
-    broker.become("jvm")
-    before = len(log(broker))
-    told = hand_over(broker, "jvm", expected, how)
-    return told, unusual(log(broker)[before:])
+class Sequence:
+    """A producer of raw batches: a duplicate is told where it was written, a gap is refused, and what comes next is taken."""
+
+    TOPIC, PARTITION = "plain-none", 1
+    INIT_PRODUCER_ID, PRODUCE = 22, 0
+    OUT_OF_ORDER = 45
+
+    def __init__(self, port: int):
+        self.port = port
+        answer = eventually(self.identified, "a producer id", 30)
+        self.pid, self.epoch = answer
+        self.next, self.last = 0, -1
+        self.append()
+
+    def identified(self) -> tuple[int, int] | None:
+        answer = wire.call(self.port, self.INIT_PRODUCER_ID, 0, struct.pack(">hi", -1, 60_000))
+        answer.take("i")
+        error, pid, epoch = answer.take("hqh")
+        return None if error else (pid, epoch)
+
+    def produce(self, sequence: int) -> tuple[int, int]:
+        """Error code and base offset of a batch of two records."""
+        now = int(time.time() * 1000)
+        batch = batches.batch(batches.records(2), timestamp=now, pid=self.pid, epoch=self.epoch, sequence=sequence)
+        topic = self.TOPIC.encode()
+        body = struct.pack(">hhii", -1, -1, 30_000, 1) + struct.pack(">h", len(topic)) + topic
+        body += struct.pack(">iii", 1, self.PARTITION, len(batch)) + batch
+        answer = wire.call(self.port, self.PRODUCE, 3, body, timeout=30.0)
+        answer.take("i"), answer.string(), answer.take("i")
+        _, error, offset, _ = answer.take("ihqq")
+        return error, offset
+
+    def append(self) -> None:
+        error, self.last = self.produce(self.next)
+        expect(error == 0, f"a batch at sequence {self.next} was answered {error}")
+        self.next += 2
+
+    def goes_on(self) -> None:
+        error, offset = self.produce(self.next - 2)
+        expect((error, offset) == (0, self.last), f"a duplicate was answered {error} at {offset} where it stands at {self.last}")
+        error, _ = self.produce(self.next + 2)
+        expect(error == self.OUT_OF_ORDER, f"a gap in the sequence was answered {error}")
+        self.append()
 
 
-def log(broker) -> str:
+def guards_stop(broker: Directory) -> None:
+    """Without the operator's word nothing starts, and nothing on the disk is touched."""
+    before = fingerprint(broker.data)
+    for removed, named in [([IGNORE], "authorizer.class.name"), ([IGNORE, "authorizer.class.name"], "SECURED://")]:
+        config = broker.root / "guarded.properties"
+        lines = broker.config.read_text().splitlines(keepends=True)
+        config.write_text("".join(line for line in lines if line.split("=")[0] not in removed))
+        done = run_program([ottla_binary(), "start", config], timeout=30, check=False)
+        said = (done.stdout + done.stderr).decode(errors="replace")
+        expect(done.returncode == 1, f"the start with {named} ended with {done.returncode}", said)
+        expect(named in said and IGNORE in said, f"{named} is not named", said)
+        expect(len(said.splitlines()) == 1, "one line says why", said)
+    expect(fingerprint(broker.data) == before, "a refused start changed files")
+
+
+def fingerprint(directory: Path) -> dict[str, str]:
+    files = [file for file in sorted(directory.rglob("*")) if file.is_file()]
+    return {str(file): hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
+
+
+def log(broker: Broker) -> str:
     return broker.log_file.read_text(errors="replace") if broker.log_file.exists() else ""
 
 
