@@ -32,6 +32,7 @@ SCENARIOS = {
     "takeover": ["java", "jvm"],
     "releases": ["java", "jvm"],
     "fsck": ["java", "confluent", "kafka-clients"],
+    "bad-starts": ["jvm"],
     "retention": ["java", "confluent"],
     "disk-full": ["java", "confluent", "jvm"],
     "disk-sick": ["java", "confluent"],

@@ -48,7 +48,7 @@ use crate::telemetry::{self, ClientTelemetry};
 use crate::types::{BrokerId, Clock, ErrorCode, Millis, OFFSETS_TOPIC, SHARE_STATE_TOPIC, TRANSACTIONS_TOPIC, Uuid};
 
 use cleaner::Cleaner;
-pub use cluster::{Cluster, ClusterError, format_if_empty};
+pub use cluster::{Cluster, ClusterError, ExaminedCluster, format_if_empty};
 use disks::Disks;
 use lifecycle::Lifecycle;
 use publisher::Publisher;
@@ -84,6 +84,16 @@ pub enum BrokerError {
     Cluster(#[from] ClusterError),
     #[error("{} is not formatted: run `ottla storage format`", .0.display())]
     NotFormatted(PathBuf),
+    #[error(
+        "{} holds {partition} and no meta.properties: it was copied in part; copy that file, too, or name another directory in \
+         log.dirs", dir.display()
+    )]
+    HalfCopied { dir: PathBuf, partition: String },
+    #[error(
+        "{} is there, and the metadata log {} is missing or empty: nothing would be known of the partitions; copy it, too, or \
+         set metadata.log.dir to the directory that has it", found.display(), expected.display()
+    )]
+    NoMetadata { found: PathBuf, expected: PathBuf },
     #[error(
         "the metadata holds {what} ({count} of its kind), which guards access and would not be enforced here: remove \
          it with a broker that enforces it, stay with that broker, or set ottla.takeover.ignore.security=true, and whoever \
@@ -308,16 +318,19 @@ fn open_storage(
     if format_if_empty(&config, setup.cluster_id.as_deref(), clock)? {
         tracing::info!("formatted {:?}: they were empty", config.log_dirs);
     }
-    let log_dirs = Arc::new(storage::claim(&config, clock)?);
+    let context = storage::context(&config, clock);
+    storage::examine(&config)?;
+    let examined = ExaminedCluster::read(store, context.clone(), clock.clone())?;
+    storage::refuse_guards(examined.image(), &config)?;
+    let log_dirs = Arc::new(storage::claim(&config, context)?);
     durability::acknowledge_synced(&log_dirs, &config, &setup.data);
     if let Some(dir) = setup.config.is_built_in().then(|| config.log_dirs.first()).flatten()
         && let Err(error) = setup.config.write_properties(&dir.join(WRITTEN_PROPERTIES))
     {
         tracing::warn!("{WRITTEN_PROPERTIES} was not written to {}: {error}", dir.display());
     }
-    let cluster = Cluster::open(store, log_dirs.context().clone(), clock.clone(), &setup.control)?;
+    let cluster = Cluster::open(examined, store, clock.clone(), &setup.control)?;
     let image = cluster.image();
-    storage::refuse_guards(&image, &config)?;
     report::lines(&image, store).iter().for_each(|line| tracing::warn!("{line}"));
     publisher::take_over_broker_configs(store, &image);
     log_dirs.context().set_producer_rules(storage::producer_rules(&store.broker()));

@@ -16,7 +16,7 @@ use crate::protocol::kraft::{
     BrokerEndpoint, BrokerFeature, ControllerEndpoint, ControllerFeature, RegisterControllerRecord,
 };
 use crate::quorum::{
-    FormatError, FormatOptions, InitialVoters, Opened, Quorum, QuorumError, QuorumOptions, Voter, VoterSet,
+    Examined, FormatError, FormatOptions, InitialVoters, Opened, Quorum, QuorumError, QuorumOptions, Voter, VoterSet,
     format_directories,
 };
 use crate::state_machine::{Options, Runtime, Stop, SubmitError};
@@ -48,24 +48,48 @@ pub struct Cluster {
     cluster_id: String,
 }
 
-impl Cluster {
-    /// Opens the quorum of the metadata log's directory and runs the controller on `control`.
-    pub fn open(
+/// The metadata of a directory that was read, and not changed yet.
+pub struct ExaminedCluster {
+    quorum: Examined,
+    cluster_id: String,
+}
+
+impl ExaminedCluster {
+    /// Reads the metadata log and decides whether this node may lead its quorum.
+    pub fn read(
         configs: &Arc<ConfigStore>,
         context: Arc<LogContext>,
         clock: Clock,
-        control: &Handle,
-    ) -> Result<Cluster, ClusterError> {
+    ) -> Result<ExaminedCluster, ClusterError> {
         let config = configs.broker();
         let identity = MetaProperties::read(&config.metadata_log_dir)?;
         let Some(identity) = identity else {
             return Err(ClusterError::NotFormatted(config.metadata_log_dir.display().to_string()));
         };
-        let options = quorum_options(configs, &identity, context, clock.clone());
-        let Opened { quorum, image } = Quorum::open(options)?;
+        let options = quorum_options(configs, &identity, context, clock);
+        Ok(ExaminedCluster { quorum: Examined::read(options)?, cluster_id: identity.cluster_id })
+    }
+
+    /// The metadata that was read.
+    pub fn image(&self) -> &Arc<MetadataImage> {
+        self.quorum.image()
+    }
+}
+
+impl Cluster {
+    /// Opens the quorum and runs the controller on `control`.
+    pub fn open(
+        examined: ExaminedCluster,
+        configs: &Arc<ConfigStore>,
+        clock: Clock,
+        control: &Handle,
+    ) -> Result<Cluster, ClusterError> {
+        let config = configs.broker();
+        let ExaminedCluster { quorum, cluster_id } = examined;
+        let Opened { quorum, image } = quorum.open()?;
         let quorum = Arc::new(quorum);
         let options = ControllerOptions {
-            cluster_id: identity.cluster_id.clone(),
+            cluster_id: cluster_id.clone(),
             session_timeout: Millis(i64::from(config.broker_session_timeout_ms)),
             configs: configs.clone(),
         };
@@ -76,7 +100,7 @@ impl Cluster {
             controller: ControllerHandle::new(handle),
             runtime: control.spawn(runtime.run()),
             node: BrokerId(config.node_id),
-            cluster_id: identity.cluster_id,
+            cluster_id,
         })
     }
 
@@ -312,7 +336,8 @@ mod tests {
     fn open(configs: &Arc<ConfigStore>) -> Cluster {
         let clock = Clock::system();
         let context = LogContext::new(100, clock.clone(), ProducerRules::default());
-        Cluster::open(configs, context, clock, &Handle::current()).unwrap()
+        let examined = ExaminedCluster::read(configs, context, clock.clone()).unwrap();
+        Cluster::open(examined, configs, clock, &Handle::current()).unwrap()
     }
 
     #[tokio::test]

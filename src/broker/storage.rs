@@ -1,14 +1,18 @@
 //! The log directories of a node, from nothing to open logs.
 
-use super::BrokerError;
+use std::sync::Arc;
+
+use super::{BrokerError, ClusterError};
 use crate::config::BrokerConfig;
 use crate::log::producer_state::ProducerRules;
-use crate::log::{LogContext, LogDirs, LogDirsOptions, MetaProperties};
+use crate::log::{LogContext, LogDirs, LogDirsOptions, MetaProperties, unopened};
 use crate::metadata::MetadataImage;
+use crate::quorum;
 use crate::types::{BrokerId, Clock, Millis};
 
 /// The metadata log's directory below its log directory.
 const METADATA_LOG: &str = "__cluster_metadata-0";
+const METADATA_TOPIC: &str = "__cluster_metadata";
 /// Descriptors left to connections and to what is not cached.
 const DESCRIPTORS_RESERVED: u64 = 4096;
 /// The most that the logs keep open by themselves.
@@ -16,11 +20,37 @@ const DESCRIPTORS_MAX: u64 = 8192;
 /// The fewest.
 const DESCRIPTORS_MIN: u64 = 128;
 
-/// Locks the directories and checks whose they are.
-pub fn claim(config: &BrokerConfig, clock: &Clock) -> Result<LogDirs, BrokerError> {
+/// What all logs share.
+pub fn context(config: &BrokerConfig, clock: &Clock) -> Arc<LogContext> {
+    LogContext::new(descriptors(), clock.clone(), producer_rules(config))
+}
+
+/// Looks whether the directories are whole, this node's, and nobody else's. Nothing in them changes.
+pub fn examine(config: &BrokerConfig) -> Result<(), BrokerError> {
     let identity = identity(config)?;
     check_metadata_dir(config)?;
-    let context = LogContext::new(descriptors(), clock.clone(), producer_rules(config));
+    unopened::examine(&config.log_dirs, &identity)?;
+    refuse_without_metadata(config)
+}
+
+/// Partitions of which the metadata knows nothing would be strangers in a cluster that begins anew.
+fn refuse_without_metadata(config: &BrokerConfig) -> Result<(), BrokerError> {
+    if !quorum::is_new(&config.metadata_log_dir).map_err(ClusterError::from)? {
+        return Ok(());
+    }
+    for dir in &config.log_dirs {
+        let partitions = unopened::partitions(dir)?;
+        if let Some(partition) = partitions.iter().find(|partition| &*partition.topic != METADATA_TOPIC) {
+            let found = dir.join(partition.to_string());
+            return Err(BrokerError::NoMetadata { found, expected: config.metadata_log_dir.join(METADATA_LOG) });
+        }
+    }
+    Ok(())
+}
+
+/// Locks the directories and makes them this node's.
+pub fn claim(config: &BrokerConfig, context: Arc<LogContext>) -> Result<LogDirs, BrokerError> {
+    let identity = identity(config)?;
     let options = LogDirsOptions {
         dirs: config.log_dirs.clone(),
         identity,
@@ -56,7 +86,15 @@ fn identity(config: &BrokerConfig) -> Result<MetaProperties, BrokerError> {
         }
     }
     let first = config.log_dirs.first().cloned().unwrap_or_default();
-    Err(unreadable.map_or(BrokerError::NotFormatted(first), BrokerError::Log))
+    if let Some(error) = unreadable {
+        return Err(error.into());
+    }
+    for dir in &config.log_dirs {
+        if let Some(partition) = unopened::partitions(dir)?.first() {
+            return Err(BrokerError::HalfCopied { dir: dir.clone(), partition: partition.to_string() });
+        }
+    }
+    Err(BrokerError::NotFormatted(first))
 }
 
 /// A metadata log in another directory than the configured one means that the configuration was changed: starting

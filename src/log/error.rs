@@ -47,11 +47,12 @@ pub enum LogError {
 }
 
 /// What the administrator can do about a refusal of the operating system.
-fn remedy(error: &io::Error) -> &'static str {
+pub fn remedy(error: &io::Error) -> &'static str {
     match error.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "; free space there",
         io::ErrorKind::PermissionDenied => "; let the user who runs this read and write it",
         io::ErrorKind::ReadOnlyFilesystem => "; mount the file system for writing",
+        io::ErrorKind::IsADirectory => "; put back the file that was there",
         io::ErrorKind::NotADirectory => "; a directory is needed there, correct log.dirs",
         _ => "",
     }

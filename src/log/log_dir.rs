@@ -131,6 +131,20 @@ fn take(file: File, path: PathBuf, operation: FlockOperation) -> Result<File, Lo
 
 fn identify(path: &Path, expected: &MetaProperties) -> Result<DirectoryId, LogError> {
     let mut found = MetaProperties::read(path)?.unwrap_or(MetaProperties { directory_id: None, ..expected.clone() });
+    check_identity(path, &found, expected)?;
+    match found.directory_id {
+        Some(id) => Ok(id),
+        None => {
+            let id = DirectoryId::random();
+            found.directory_id = Some(id);
+            found.write(path)?;
+            Ok(id)
+        }
+    }
+}
+
+/// The directory belongs to this node of this cluster.
+pub(super) fn check_identity(path: &Path, found: &MetaProperties, expected: &MetaProperties) -> Result<(), LogError> {
     let bad = |reason: String| LogError::BadFile { path: path.join(super::meta_properties::META_PROPERTIES), reason };
     if found.cluster_id != expected.cluster_id {
         let (found, expected) = (&found.cluster_id, &expected.cluster_id);
@@ -143,15 +157,7 @@ fn identify(path: &Path, expected: &MetaProperties) -> Result<DirectoryId, LogEr
         let (found, expected) = (found.node_id, expected.node_id);
         return Err(bad(format!("it has node.id {found} but this node is {expected}; correct node.id or log.dirs")));
     }
-    match found.directory_id {
-        Some(id) => Ok(id),
-        None => {
-            let id = DirectoryId::random();
-            found.directory_id = Some(id);
-            found.write(path)?;
-            Ok(id)
-        }
-    }
+    Ok(())
 }
 
 fn broker_epoch(text: &str) -> Option<BrokerEpoch> {

@@ -14,11 +14,12 @@ use crate::types::{BrokerEpoch, DirectoryId, Millis, Offset, TopicId, TopicParti
 
 use super::housekeeping::Housekeeping;
 use super::log_dir::LogDir;
-use super::meta_properties::{META_PROPERTIES, MetaProperties};
+use super::meta_properties::MetaProperties;
 use super::moves::MovePace;
 use super::names::{current_dir_name, delete_dir_name, stray_dir_name};
 use super::partition_log::{Log, LogContext, LogOptions};
 use super::space::RoomListener;
+use super::unopened::same_directory;
 use super::work::Work;
 use super::{LogError, ballast, disk};
 
@@ -103,30 +104,28 @@ impl LogDirs {
     /// Locks and identifies every directory; opens no log yet. Directories that fail are offline, unless all do.
     pub fn claim(options: LogDirsOptions, context: Arc<LogContext>) -> Result<LogDirs, LogError> {
         let mut dirs: Vec<LogDir> = Vec::new();
-        let mut failed = None;
+        let mut failed = Vec::new();
         for path in &options.dirs {
             match LogDir::claim(path, &options.identity) {
                 Ok(dir) => {
                     if let Some(twin) = dirs.iter().find(|other| other.id() == dir.id()) {
-                        let reason = format!(
-                            "{} has the same directory.id; one of them is a copy, take it out of log.dirs",
-                            twin.path().display()
-                        );
-                        return Err(LogError::BadFile { path: dir.path().join(META_PROPERTIES), reason });
+                        return Err(same_directory(dir.path(), twin.path()));
                     }
                     ballast::release(dir.path());
                     dirs.push(dir);
                 }
                 Err(error) if (error.is_disk_failure() || error.is_out_of_space()) && options.dirs.len() > 1 => {
-                    tracing::error!(dir = %path.display(), %error, "log directory is offline");
-                    failed = Some(error);
+                    failed.push((path, error));
                 }
                 Err(error) => return Err(error),
             }
         }
-        let some_missing = failed.is_some();
-        if let (true, Some(error)) = (dirs.is_empty(), failed) {
-            return Err(error);
+        let some_missing = !failed.is_empty();
+        for (path, error) in failed {
+            if dirs.is_empty() {
+                return Err(error);
+            }
+            tracing::error!(dir = %path.display(), %error, "log directory is offline");
         }
         let now = context.clock.wall();
         Ok(LogDirs {

@@ -21,6 +21,9 @@ pub struct MetaProperties {
 }
 
 impl MetaProperties {
+    /// The file's name.
+    pub const FILE: &str = META_PROPERTIES;
+
     /// Reads the identity of `dir`; `None` if it was never formatted.
     pub fn read(dir: &Path) -> Result<Option<MetaProperties>, LogError> {
         let path = dir.join(META_PROPERTIES);
@@ -33,7 +36,16 @@ impl MetaProperties {
         let bad = |reason: String| LogError::BadFile { path: path.clone(), reason };
         match field("version").as_deref() {
             Some(VERSION) => {}
-            found => return Err(bad(format!("version {VERSION} is expected, found {found:?}"))),
+            Some("0") => {
+                return Err(bad("version 0 is of a broker with ZooKeeper; migrate it to KRaft first".to_string()));
+            }
+            Some(newer) => {
+                let remedy = "start the release that wrote it, or name another directory";
+                return Err(bad(format!(
+                    "version {newer} is of another Kafka, version {VERSION} is known here; {remedy}"
+                )));
+            }
+            None => return Err(bad("it has no version; restore it from where the directory was copied".to_string())),
         }
         let node_id = field("node.id").or_else(|| field("broker.id")).ok_or_else(|| bad("no node.id".to_string()))?;
         let directory_id = match field("directory.id") {

@@ -47,6 +47,7 @@ mod syncing;
 pub mod time_index;
 pub mod txn_index;
 mod undo;
+pub mod unopened;
 mod work;
 mod writer;
 
@@ -55,7 +56,7 @@ mod tests;
 
 pub use cleaner::{CleanerSettings, LogCleaner, Uncleanable};
 pub use description::{DirDescription, ReplicaDescription};
-pub use error::LogError;
+pub use error::{LogError, remedy};
 pub use inspection::{BadBatch, CHECKED_BYTES_MAX};
 pub use leader_epochs::LeaderEpochs;
 pub use log_dir::LogDir;

@@ -381,7 +381,7 @@ fn fault(scanner: &mut Scanner, batch: &Located, base: Offset, next: Offset) -> 
 }
 
 /// What is wrong with a batch's offsets in the segment of `base`, where `next` is due.
-fn misplaced(batch: &Located, base: Offset, next: Offset) -> Option<String> {
+pub(super) fn misplaced(batch: &Located, base: Offset, next: Offset) -> Option<String> {
     let (first, delta) = (batch.header.base_offset, batch.header.last_offset_delta);
     let room = RELATIVE_OFFSET_MAX - (first - base).max(0);
     if first < next {
@@ -462,17 +462,19 @@ fn unless_full(written: Result<(), LogError>) -> Result<(), LogError> {
 }
 
 /// A file of a log: its base offset, what it is, and its length.
-type FoundFile = (Offset, FileKind, FileState, u64);
+pub(super) type FoundFile = (Offset, FileKind, FileState, u64);
 
-fn list_files(dir: &Path) -> Result<Vec<FoundFile>, LogError> {
+pub(super) fn list_files(dir: &Path) -> Result<Vec<FoundFile>, LogError> {
     let mut files = Vec::new();
     for entry in fs::read_dir(dir).map_err(LogError::io("list", dir))? {
         let entry = entry.map_err(LogError::io("list", dir))?;
         let Some((base, kind, state)) = entry.file_name().to_str().and_then(parse_file_name) else { continue };
         let meta = entry.metadata().map_err(LogError::io("stat", entry.path()))?;
-        if meta.is_file() {
-            files.push((base, kind, state, meta.len()));
+        if !meta.is_file() {
+            let reason = "it is no file; put back the file that was there".to_string();
+            return Err(LogError::BadFile { path: entry.path(), reason });
         }
+        files.push((base, kind, state, meta.len()));
     }
     files.sort();
     Ok(files)

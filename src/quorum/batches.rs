@@ -107,7 +107,7 @@ fn read_content(records: crate::protocol::batch::RecordIter<'_>, control: bool) 
         for record in records {
             let record = record.map_err(|error| error.to_string())?;
             let (key, value) = (record.key.unwrap_or_default(), record.value.unwrap_or_default());
-            read.push(ControlRecord::decode(key, value).map_err(|error| error.to_string())?);
+            read.push(ControlRecord::decode(key, value).map_err(|error| unreadable(&error))?);
         }
         return Ok(Content::Control(read));
     }

@@ -3,6 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::log::remedy;
 use crate::metadata::ReplayError;
 use crate::protocol::message::RecordError;
 use crate::types::Offset;
@@ -10,7 +11,7 @@ use crate::types::Offset;
 /// Why the metadata log cannot be opened, read or written. The node stops; the message says what to do where something can be done.
 #[derive(Debug, thiserror::Error)]
 pub enum QuorumError {
-    #[error("cannot {action} {}: {source}", path.display())]
+    #[error("cannot {action} {}: {source}{}", path.display(), remedy(source))]
     Io { action: &'static str, path: PathBuf, source: io::Error },
     #[error("{}: {reason}", path.display())]
     Damaged { path: PathBuf, reason: String },

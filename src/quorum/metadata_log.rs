@@ -1,20 +1,16 @@
 //! The log of `__cluster_metadata-0`, as the quorum uses it.
 
 use std::fs;
-use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 
 use crate::config::TopicConfig;
 use crate::log::{Log, LogContext, LogError, LogOptions, ballast};
-use crate::types::{FileRange, LeaderEpoch, Offset, TopicPartition, Uuid};
+use crate::types::{Offset, TopicPartition, Uuid};
 
 use super::{METADATA_LOG, QuorumError};
-
-/// How much of the log is read at once.
-const READ_BYTES: usize = 1024 * 1024;
 
 /// The metadata log and its directory.
 pub struct MetadataLog {
@@ -62,19 +58,9 @@ impl MetadataLog {
         &self.directory
     }
 
-    /// The first offset that is left.
-    pub fn start_offset(&self) -> Offset {
-        self.log.log_start_offset()
-    }
-
     /// The offset that the next record gets.
     pub fn end_offset(&self) -> Offset {
         self.log.end_offset()
-    }
-
-    /// The epoch of the last batch.
-    pub fn last_epoch(&self) -> Option<LeaderEpoch> {
-        self.log.latest_epoch()
     }
 
     /// Bytes of all segments.
@@ -99,15 +85,6 @@ impl MetadataLog {
         self.log.flush()?;
         self.log.set_high_watermark(end);
         Ok(())
-    }
-
-    /// Whole batches from the one that holds `offset`; None at the end.
-    pub fn read(&self, offset: Offset) -> Result<Option<Bytes>, QuorumError> {
-        let read = self.log.read(offset, READ_BYTES, self.end_offset(), true)?;
-        let Some(FileRange { file, position, len }) = read.range else { return Ok(None) };
-        let mut bytes = BytesMut::zeroed(len);
-        file.read_exact_at(&mut bytes, position).map_err(QuorumError::io("read the log in", &self.directory))?;
-        Ok(Some(bytes.freeze()))
     }
 
     /// Forgets what is below `offset`: whole segments go.

@@ -1,9 +1,10 @@
 //! KRaft: the metadata log, its epochs, its control records and its snapshots (KIP-595, 630, 853).
 //!
-//! [`Quorum::open`] reads what is there (the newest snapshot, then the log behind it), elects this node for a new epoch, and hands over the
-//! image. From then on [`Quorum`] is the journal that the controller's runtime appends to. One thread makes appends durable: everything
-//! that waits is covered by one `fdatasync`, then applied to the image, shown to the listeners, and only then called committed, so that
-//! a reply is never earlier than what it tells of.
+//! [`Examined::read`] reads what is there (the newest snapshot, then the log behind it) and decides the election, without
+//! changing a byte: whoever refuses what was read leaves it as it was. [`Examined::open`] begins the new epoch and hands over
+//! the image. From then on [`Quorum`] is the journal that the controller's runtime appends to. One thread makes appends
+//! durable: everything that waits is covered by one `fdatasync`, then applied to the image, shown to the listeners, and only
+//! then called committed, so that a reply is never earlier than what it tells of.
 //!
 //! Pure parts: `election` decides epochs and the control records of an election; [`VoterSet`] and [`ElectionState`] are
 //! values with their forms on disk. This node serves a quorum of which it is the only voter; anything else is refused by name.
@@ -31,7 +32,7 @@ pub use commit::{MetadataListener, Quorum, QuorumInfo};
 pub use election_state::ElectionState;
 pub use error::QuorumError;
 pub use format::{FormatError, FormatOptions, FormatReport, InitialVoters, format_directories};
-pub use open::{Opened, QuorumOptions};
+pub use open::{Examined, Opened, QuorumOptions, is_new};
 pub use snapshot::SnapshotId;
 pub use voters::{Voter, VoterSet};
 

@@ -1,6 +1,6 @@
 //! From a directory to a leading quorum.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicI16;
 use std::sync::{Arc, Condvar, Mutex};
 
@@ -8,13 +8,15 @@ use tokio::sync::watch;
 
 use crate::config::TopicConfig;
 use crate::log::LogContext;
+use crate::log::unopened::{self, Extent};
 use crate::metadata::{ConfigResource, Feature, MetadataImage, MetadataVersion};
+use crate::protocol::batch::BatchRef;
 use crate::protocol::kraft::{AbortTransactionRecord, ConfigRecord, ControlRecord, MetadataRecord};
 use crate::types::{BrokerId, Clock, DirectoryId, LeaderEpoch, Millis, Offset};
 
-use super::batches::{BatchHead, Content, encode_control, encode_metadata, read_batches};
+use super::batches::{BatchHead, Content, encode_control, encode_metadata, read_batch};
 use super::commit::{Committed, Loading, Queue, Shared};
-use super::election::{Candidate, elect};
+use super::election::{Candidate, Elected, elect};
 use super::loader::Loader;
 use super::metadata_log::MetadataLog;
 use super::snapshot::{self, Retention, SnapshotId};
@@ -64,22 +66,68 @@ struct Found {
     last_timestamp: Millis,
     since_snapshot: u64,
     snapshot_end: Offset,
+    end: Offset,
+}
+
+/// A directory that was read and in which this node may lead. Not a byte of it has changed.
+pub struct Examined {
+    options: QuorumOptions,
+    found: Found,
+    elected: Elected,
+    /// What the log begins with, if it has not begun.
+    bootstrap: Vec<MetadataRecord>,
 }
 
 impl Quorum {
     /// Opens the metadata log, wins the election, and begins the log if it is empty.
     pub fn open(options: QuorumOptions) -> Result<Opened, QuorumError> {
+        Examined::read(options)?.open()
+    }
+}
+
+/// Whether nothing was ever written to the metadata log in `log_dir`.
+pub fn is_new(log_dir: &Path) -> Result<bool, QuorumError> {
+    let directory = log_dir.join(METADATA_LOG);
+    if !directory.exists() {
+        return Ok(true);
+    }
+    let has_snapshot = snapshot::list(&directory)?.iter().any(|id| *id != SnapshotId::FORMATTED);
+    Ok(!has_snapshot && !unopened::has_records(&directory)?)
+}
+
+impl Examined {
+    /// Reads the metadata log and decides the election, without changing anything.
+    pub fn read(options: QuorumOptions) -> Result<Examined, QuorumError> {
         let directory = options.log_dir.join(METADATA_LOG);
-        let snapshots = match directory.exists() {
-            true => snapshot::list(&directory)?,
-            false => Vec::new(),
+        let found = match directory.exists() {
+            true => read_all(&directory)?,
+            false => Found::nothing(),
         };
-        let latest = snapshots.last().copied();
-        let durable = latest.map_or(Offset::ZERO, |id| id.end_offset);
-        let log = MetadataLog::open(&options.log_dir, durable, options.log_config.clone(), options.context.clone())?;
-        let mut found = read_all(&log, latest)?;
-        let elected = begin_epoch(&options, &log, &mut found)?;
-        begin_log(&options, &log, elected.state.epoch, &mut found)?;
+        let elected = choose(&options, &directory, &found)?;
+        let bootstrap = match found.loader.image().metadata_version() {
+            Some(_) => Vec::new(),
+            None => read_bootstrap(&options.log_dir)?,
+        };
+        Ok(Examined { options, found, elected, bootstrap })
+    }
+
+    /// The metadata that was read.
+    pub fn image(&self) -> &Arc<MetadataImage> {
+        self.found.loader.image()
+    }
+
+    /// Opens the log, makes the election known, and begins the log if it is empty.
+    pub fn open(self) -> Result<Opened, QuorumError> {
+        let Examined { options, mut found, elected, bootstrap } = self;
+        let (durable, config, context) = (found.snapshot_end, options.log_config.clone(), options.context.clone());
+        let log = MetadataLog::open(&options.log_dir, durable, config, context)?;
+        if log.end_offset() != found.end {
+            let reason = format!("the log ends at {} and was read to {}", log.end_offset(), found.end);
+            return Err(QuorumError::damaged(log.directory(), reason));
+        }
+        snapshot::remove_leftovers(log.directory())?;
+        begin_epoch(&options, &log, &mut found, &elected)?;
+        begin_log(&options, &log, elected.state.epoch, &mut found, bootstrap)?;
         log.sync()?;
         let image = found.loader.image().clone();
         let level = image.metadata_version().unwrap_or(MetadataVersion::LATEST).level();
@@ -114,74 +162,76 @@ impl Quorum {
     }
 }
 
-fn read_all(log: &MetadataLog, latest: Option<SnapshotId>) -> Result<Found, QuorumError> {
-    let mut image = MetadataImage::default();
-    let mut found = Found {
-        loader: Loader::new(MetadataImage::default()),
-        kraft_version: 0,
-        voters: None,
-        voters_in_log: false,
-        log_epoch: log.last_epoch().unwrap_or(LeaderEpoch(0)),
-        last_timestamp: Millis(0),
-        since_snapshot: 0,
-        snapshot_end: Offset::ZERO,
-    };
-    if let Some(id) = latest {
-        let read = snapshot::read(log.directory(), id)?;
+/// Reads the newest snapshot and the log behind it.
+fn read_all(directory: &Path) -> Result<Found, QuorumError> {
+    let mut found = Found::nothing();
+    if let Some(id) = snapshot::list(directory)?.last().copied() {
+        let mut image = MetadataImage::default();
+        let read = snapshot::read(directory, id)?;
         for record in &read.records {
             image.replay(record).map_err(|source| QuorumError::Replay { offset: id.end_offset, source })?;
         }
         image.offset = Offset(id.end_offset.0 - 1);
         image.epoch = id.epoch;
+        found.loader = Loader::new(image);
         found.kraft_version = read.kraft_version;
         found.voters = read.voters;
         found.voters_in_log = id != SnapshotId::FORMATTED;
-        found.log_epoch = found.log_epoch.max(id.epoch);
+        found.log_epoch = id.epoch;
         found.last_timestamp = read.last_timestamp;
         found.snapshot_end = id.end_offset;
     }
-    let (start, end) = (log.start_offset(), log.end_offset());
-    if start > found.snapshot_end || end < found.snapshot_end {
-        let reason =
-            format!("the log holds {start} to {end}, which does not continue the snapshot at {}", found.snapshot_end);
-        return Err(QuorumError::damaged(log.directory(), reason));
+    let from = found.snapshot_end;
+    let Extent { start, end } = unopened::read(directory, from, |batch| found.batch(directory, batch))?;
+    if start > from || end < from {
+        let reason = format!("the log holds {start} to {end}, which does not continue the snapshot at {from}");
+        return Err(QuorumError::damaged(directory, reason));
     }
-    found.loader = Loader::new(image);
-    read_log(log, &mut found)?;
+    found.end = end;
     Ok(found)
 }
 
-fn read_log(log: &MetadataLog, found: &mut Found) -> Result<(), QuorumError> {
-    let mut next = found.snapshot_end;
-    while let Some(bytes) = log.read(next)? {
-        for batch in read_batches(&bytes) {
-            let batch = batch.map_err(|reason| {
-                QuorumError::damaged(log.directory(), format!("the batch at or after offset {next}: {reason}"))
-            })?;
-            if batch.last_offset < next {
-                continue;
-            }
-            found.last_timestamp = batch.max_timestamp;
-            match batch.content {
-                Content::Control(records) => {
-                    records.into_iter().for_each(|record| found.control(record));
-                    found.loader.skip(batch.last_offset, batch.epoch);
-                }
-                Content::Metadata(records) => {
-                    // A snapshot may end within a batch.
-                    let covered = (next - batch.base_offset).max(0) as usize;
-                    let records = records.get(covered..).unwrap_or_default();
-                    found.loader.apply(batch.base_offset + covered as i64, batch.epoch, records)?;
-                }
-            }
-            next = batch.last_offset.next();
-        }
-        found.since_snapshot += bytes.len() as u64;
-    }
-    Ok(())
-}
-
 impl Found {
+    fn nothing() -> Found {
+        Found {
+            loader: Loader::new(MetadataImage::default()),
+            kraft_version: 0,
+            voters: None,
+            voters_in_log: false,
+            log_epoch: LeaderEpoch(0),
+            last_timestamp: Millis(0),
+            since_snapshot: 0,
+            snapshot_end: Offset::ZERO,
+            end: Offset::ZERO,
+        }
+    }
+
+    /// Takes one batch of the log, unless the snapshot covers it.
+    fn batch(&mut self, directory: &Path, batch: &BatchRef<'_>) -> Result<(), QuorumError> {
+        let (first, next) = (batch.header.base_offset, self.snapshot_end);
+        self.log_epoch = self.log_epoch.max(batch.header.leader_epoch);
+        if batch.header.last_offset() < next {
+            return Ok(());
+        }
+        let read = read_batch(batch)
+            .map_err(|reason| QuorumError::damaged(directory, format!("the batch at offset {first}: {reason}")))?;
+        self.since_snapshot += batch.bytes.len() as u64;
+        self.last_timestamp = read.max_timestamp;
+        match read.content {
+            Content::Control(records) => {
+                records.into_iter().for_each(|record| self.control(record));
+                self.loader.skip(read.last_offset, read.epoch);
+            }
+            Content::Metadata(records) => {
+                // A snapshot may end within a batch.
+                let covered = (next - read.base_offset).max(0) as usize;
+                let records = records.get(covered..).unwrap_or_default();
+                self.loader.apply(read.base_offset + covered as i64, read.epoch, records)?;
+            }
+        }
+        Ok(())
+    }
+
     fn control(&mut self, record: ControlRecord) {
         match record {
             ControlRecord::KRaftVersion(record) => self.kraft_version = record.k_raft_version,
@@ -194,14 +244,11 @@ impl Found {
     }
 }
 
-fn begin_epoch(
-    options: &QuorumOptions,
-    log: &MetadataLog,
-    found: &mut Found,
-) -> Result<super::election::Elected, QuorumError> {
+/// Stands for election. Nothing is written yet.
+fn choose(options: &QuorumOptions, directory: &Path, found: &Found) -> Result<Elected, QuorumError> {
     let voters = match (&found.voters, &options.static_voters) {
-        (Some(voters), _) if found.kraft_version >= 1 => voters.clone(),
-        (_, Some(voters)) => voters.clone(),
+        (Some(voters), _) if found.kraft_version >= 1 => voters,
+        (_, Some(voters)) => voters,
         (_, None) => {
             let reason = "the metadata quorum has no voters: format the directory with --standalone, or set \
                           controller.quorum.voters";
@@ -211,19 +258,27 @@ fn begin_epoch(
     let node = Voter { id: options.node_id, directory_id: options.directory_id, endpoints: options.endpoints.clone() };
     let candidate = Candidate {
         node: &node,
-        state: ElectionState::read(log.directory())?.unwrap_or(ElectionState::NONE),
+        state: ElectionState::read(directory)?.unwrap_or(ElectionState::NONE),
         log_epoch: found.log_epoch,
         kraft_version: found.kraft_version,
-        voters: &voters,
+        voters,
         voters_in_log: found.voters_in_log,
     };
-    let elected = elect(&candidate).map_err(QuorumError::Refused)?;
+    elect(&candidate).map_err(QuorumError::Refused)
+}
+
+fn begin_epoch(
+    options: &QuorumOptions,
+    log: &MetadataLog,
+    found: &mut Found,
+    elected: &Elected,
+) -> Result<(), QuorumError> {
     let ids: Vec<BrokerId> = elected.voters.voters().iter().map(|voter| voter.id).collect();
     elected.state.write(log.directory(), found.kraft_version, &ids)?;
     let head = BatchHead { base_offset: log.end_offset(), epoch: elected.state.epoch, timestamp: options.clock.wall() };
     log.append(encode_control(head, &elected.records))?;
     found.loader.skip(Offset(log.end_offset().0 - 1), elected.state.epoch);
-    Ok(elected)
+    Ok(())
 }
 
 /// An empty log begins with the bootstrap records; a metadata transaction that a crash left open is aborted.
@@ -232,6 +287,7 @@ fn begin_log(
     log: &MetadataLog,
     epoch: LeaderEpoch,
     found: &mut Found,
+    bootstrap: Vec<MetadataRecord>,
 ) -> Result<(), QuorumError> {
     let mut records = Vec::new();
     if found.loader.in_transaction() {
@@ -240,7 +296,6 @@ fn begin_log(
     }
     let mut image = (**found.loader.image()).clone();
     if image.metadata_version().is_none() {
-        let bootstrap = read_bootstrap(&options.log_dir)?;
         for record in &bootstrap {
             image.replay(record).map_err(|source| QuorumError::Replay { offset: log.end_offset(), source })?;
         }

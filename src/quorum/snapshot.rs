@@ -66,20 +66,30 @@ pub struct SnapshotContent<'a> {
     pub last_timestamp: Millis,
 }
 
-/// The snapshots in the directory, oldest first. Files that were not finished, or that are marked for deletion, are removed.
+/// The snapshots in the directory, oldest first.
 pub fn list(directory: &Path) -> Result<Vec<SnapshotId>, QuorumError> {
-    let mut found = Vec::new();
-    for entry in fs::read_dir(directory).map_err(QuorumError::io("list", directory))? {
-        let entry = entry.map_err(QuorumError::io("list", directory))?;
-        let name = entry.file_name();
-        let Some(name) = name.to_str() else { continue };
-        if name.ends_with(".checkpoint.part") || name.ends_with(".checkpoint.deleted") {
-            fs::remove_file(entry.path()).map_err(QuorumError::io("remove", &entry.path()))?;
-        }
-        found.extend(SnapshotId::parse(name));
-    }
+    let mut found: Vec<SnapshotId> = names(directory)?.iter().filter_map(|name| SnapshotId::parse(name)).collect();
     found.sort();
     Ok(found)
+}
+
+/// Removes files that were not finished, or that are marked for deletion.
+pub fn remove_leftovers(directory: &Path) -> Result<(), QuorumError> {
+    let is_left = |name: &&String| name.ends_with(".checkpoint.part") || name.ends_with(".checkpoint.deleted");
+    for name in names(directory)?.iter().filter(is_left) {
+        let path = directory.join(name);
+        fs::remove_file(&path).map_err(QuorumError::io("remove", &path))?;
+    }
+    Ok(())
+}
+
+fn names(directory: &Path) -> Result<Vec<String>, QuorumError> {
+    let mut names = Vec::new();
+    for entry in fs::read_dir(directory).map_err(QuorumError::io("list", directory))? {
+        let entry = entry.map_err(QuorumError::io("list", directory))?;
+        names.extend(entry.file_name().to_str().map(str::to_owned));
+    }
+    Ok(names)
 }
 
 /// Reads one snapshot and checks that it is whole.
