@@ -22,7 +22,7 @@ NATIVE = [
     "kafka-topics", "kafka-configs", "kafka-consumer-groups", "kafka-groups", "kafka-get-offsets", "kafka-delete-records",
     "kafka-log-dirs", "kafka-broker-api-versions", "kafka-cluster", "kafka-metadata-quorum", "kafka-features", "kafka-transactions",
     "kafka-client-metrics", "kafka-share-groups", "kafka-streams-groups", "kafka-streams-application-reset", "kafka-console-share-consumer",
-    "kafka-share-consumer-perf-test", "kafka-console-producer", "kafka-console-consumer", "kafka-producer-perf-test", "kafka-consumer-perf-test", "kafka-dump-log",
+    "kafka-share-consumer-perf-test", "kafka-console-producer", "kafka-console-consumer", "kafka-producer-perf-test", "kafka-consumer-perf-test", "kafka-dump-log", "kafka-storage",
 ]
 MORE = [
     Call("kafka-topics", "", 1),
@@ -273,10 +273,52 @@ APPLICATION = [
     Call("kafka-topics", "{b} --list"),
     Call("kafka-streams-application-reset", f"{RESET} --intermediate-topics between"),
 ]
+FORMAT = "format -t b3R0bGEtY29tcGF0LTAwMQ -c {files}"
+# Directories formatted and looked at; no broker is asked.
+STORAGE = [
+    Call("kafka-storage", "", 1),
+    Call("kafka-storage", "bogus", 1),
+    Call("kafka-storage", "info", 1),
+    Call("kafka-storage", "info -c {files}/dynamic.properties", 1),
+    Call("kafka-storage", "format -c {files}/dynamic.properties", 1),
+    Call("kafka-storage", f"{FORMAT}/dynamic.properties", 1),
+    Call("kafka-storage", f"{FORMAT}/dynamic.properties --standalone --add-scram x", 1),
+    Call("kafka-storage", f"{FORMAT}/dynamic.properties --standalone --add-scram SCRAM-SHA-256=[name=a,salt=MWx2NHBkbnc0ZndxN25vdGN4bTB5eTFrN3E=,saltedpassword=mT0yyUUxnlJaC99HXgRTSYlbuqa4FSGtJCJfTMvjYCE=]"),
+    Call("kafka-storage", f"{FORMAT}/dynamic.properties --standalone", 1),
+    Call("kafka-storage", f"{FORMAT}/dynamic.properties --standalone -g"),
+    Call("kafka-storage", "format -g -t b3R0bGEtb3RoZXItY2x1c3 -c {files}/dynamic.properties --standalone", 1),
+    Call("kafka-storage", "info -c {files}/dynamic.properties"),
+    Call("kafka-storage", f"{FORMAT}/two.properties --standalone --feature group.version=0 --feature metadata.version=25", rules=("unordered",)),
+    Call("kafka-storage", "info -c {files}/two.properties"),
+    Call("kafka-storage", f"{FORMAT}/static.properties --standalone", 1),
+    Call("kafka-storage", f"{FORMAT}/static.properties -f kraft.version=1", 1),
+    Call("kafka-storage", f"{FORMAT}/static.properties -r 3.9"),
+    Call("kafka-storage", f"{FORMAT}/observer.properties --standalone", 1),
+    Call("kafka-storage", f"{FORMAT}/observer.properties"),
+    Call("kafka-storage", f"{FORMAT}/observer.properties -N -I 1@localhost:2:JEXY6aqzQY-32P5TStzaFg", 1),
+    *[Call("kafka-storage", f"{FORMAT}/observer.properties -g -I {voters}", 1) for voters in (
+        "1", "@a:1:b", "x@a:1:b", "1@", "1@localhost", "1@localhost:x:b", "1@localhost:1", "1@localhost:99999:b", "1@localhost:1:b",
+    )],
+    *[Call("kafka-storage", f"{FORMAT}/observer.properties -g -N {levels}", 1) for levels in (
+        "-r 9.9", "-r 4.0 -f kraft.version=0", "-f strange.version=1", "-f group.version=9", "-f group", "-f group.version=x",
+        "-r 4.0 -f metadata.version=25", "-r 3.4 -S SCRAM-SHA-256=[name=a,password=b]",
+    )],
+    Call("kafka-storage", "version-mapping"),
+    Call("kafka-storage", "version-mapping -r 3.6"),
+    Call("kafka-storage", "version-mapping -r 4.4-IV0"),
+    Call("kafka-storage", "version-mapping -r 9.9", 1),
+    Call("kafka-storage", "feature-dependencies", 1),
+    Call("kafka-storage", "feature-dependencies -f kraft.version=1 -f transaction.version=2 -f share.version=1 -f eligible.leader.replicas.version=1"),
+    *[Call("kafka-storage", f"feature-dependencies -f {feature}", 1) for feature in ("group.version=7", "metadata.version=99", "nothing=1", "nothing", "nothing=x")],
+    Call("kafka-storage", "feature-dependencies -f metadata.version=31"),
+    Call("kafka-storage", "random-uuid"),
+    Call("kafka-storage", "random-uuid x", 1),
+]
 # What may differ beside `official_rules`, and why.
 DECLARED = [
     (r"^(Option|------|\* --|--[\w.-]+( [<\[].*|  .*| *)$| {2,}|\t| -).*", "the table of flags is in our own words"),
     (r"^(Exception in thread \"main\" )?[\w.]+(Exception|Error): ", "an exception that nobody caught is told by its message"),
+    (r"^(ottla: )?cannot read .*/absent.properties.*|^\S*/absent.properties$", "our message says more of a file that is not there"),
     (r"^WARN(?!:).*", "a line of the client's log, which has no time in ours"),
     (r"(?<=one of these options: ).*", "Kafka prints a set in the order of a JVM's addresses"),
     (r"(?<=requires one of the following scenarios: ).*", "Kafka prints a set in the order of a JVM's addresses"),
@@ -294,7 +336,7 @@ def run(context: Context) -> None:
         return
     calls = [call for call in CALLS if call.tool in NATIVE or not (call.alone or context.quick)]
     for kind in ["ottla"] if context.quick else ["ottla", "jvm"]:
-        compare_with(context, kind, [call for call in [*calls, *MORE, *SHARE, *APPLICATION] if not call.missing])
+        compare_with(context, kind, [call for call in [*calls, *MORE, *SHARE, *APPLICATION, *STORAGE] if not call.missing])
 
 
 def compare_with(context: Context, kind: str, calls: list[Call]) -> None:

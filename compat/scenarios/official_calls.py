@@ -24,7 +24,20 @@ class Call:
     missing: str = ""
 
 
+NODE_FILE = (
+    "process.roles=broker,controller\nnode.id=1\ncontroller.listener.names=CONTROLLER\n"
+    "listeners=PLAINTEXT://127.0.0.1:9092,CONTROLLER://127.0.0.1:9093\n"
+)
+DYNAMIC = "controller.quorum.bootstrap.servers=127.0.0.1:9093\n"
+# `{files}` in a text is the directory that they are in.
 FILES = {
+    "dynamic.properties": f"{NODE_FILE}{DYNAMIC}log.dirs={{files}}/dynamic\n",
+    "two.properties": f"{NODE_FILE}{DYNAMIC}log.dirs={{files}}/two-a,{{files}}/two-b\n",
+    "static.properties": f"{NODE_FILE}controller.quorum.voters=1@127.0.0.1:9093\nlog.dirs={{files}}/static\n",
+    "observer.properties": (
+        f"process.roles=broker\nnode.id=2\ncontroller.listener.names=CONTROLLER\nlisteners=PLAINTEXT://127.0.0.1:9092\n{DYNAMIC}"
+        "log.dirs={files}/observer\n"
+    ),
     "delete.json": '{"version":1,"partitions":[{"topic":"lines","partition":0,"offset":2}]}',
     "delete-far.json": '{"version":1,"partitions":[{"topic":"lines","partition":0,"offset":200}]}',
     "delete-nowhere.json": '{"version":1,"partitions":[{"topic":"nowhere","partition":0,"offset":2}]}',

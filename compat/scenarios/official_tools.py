@@ -85,7 +85,7 @@ class Side:
         self.files = broker.root / "files"
         self.files.mkdir()
         for name, text in FILES.items():
-            (self.files / name).write_text(text)
+            (self.files / name).write_text(text.replace("{files}", str(self.files)))
         self.tools = ToolProcess()
 
     def fill(self, text: str) -> str:

@@ -14,6 +14,9 @@ const fn level(name: &'static str, level: i16, begins_at: i16, requires: Option<
     FeatureLevel { name, level, begins_at, requires }
 }
 
+/// A level of `metadata.version` that Kafka's tools know and its brokers do not serve yet.
+const UNRELEASED: (i16, &str) = (31, "4.4-IV0");
+
 /// In the order in which Kafka's tools print them; level 0 of each always exists.
 const LEVELS: [FeatureLevel; 7] = [
     level(Feature::KRAFT, 1, 21, None),
@@ -51,3 +54,39 @@ pub(super) fn requirement(name: &str, level: i16) -> Result<Option<MetadataVersi
 /// A level that the feature does not have.
 #[derive(Debug)]
 pub(super) struct UnknownLevel;
+
+/// A level of `metadata.version` by its name.
+pub(super) fn metadata_name(level: i16) -> Option<String> {
+    match MetadataVersion::from_level(level) {
+        Some(version) => Some(version.to_string()),
+        None => (level == UNRELEASED.0).then(|| UNRELEASED.1.to_owned()),
+    }
+}
+
+/// The level of a release, `3.7` or `3.7-IV1`.
+pub(super) fn metadata_level(text: &str) -> Result<i16, String> {
+    if let Some(version) = MetadataVersion::parse(text) {
+        return Ok(version.level());
+    }
+    let (level, name) = UNRELEASED;
+    let key = text.splitn(3, '.').take(2).collect::<Vec<_>>().join(".");
+    match key == name {
+        true => Ok(level),
+        false => {
+            let names = MetadataVersion::names();
+            Err(format!("Unknown metadata.version '{text}'. Supported metadata.version are: {names}, {name}"))
+        }
+    }
+}
+
+/// Reads `feature=level`.
+pub(super) fn parse(text: &str) -> Result<(String, i16), String> {
+    let Some((name, level)) = text.split_once('=') else {
+        return Err(format!("Can't parse feature=level string {text}: equals sign not found."));
+    };
+    let (name, level) = (name.trim(), level.trim());
+    match level.parse() {
+        Ok(number) => Ok((name.to_owned(), number)),
+        Err(_) => Err(format!("Can't parse feature=level string {text}: unable to parse {level} as a short.")),
+    }
+}

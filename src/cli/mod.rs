@@ -27,8 +27,6 @@ struct CommandLine {
 enum Command {
     /// Start a node
     Start(Box<start::Start>),
-    /// Format the log directories of this node, or look at them
-    Storage(storage::Storage),
     /// Check the log directories of a stopped broker, ours or a JVM's, without changing anything
     Fsck(fsck::Fsck),
     /// Print a script that completes this command line in a shell
@@ -48,9 +46,6 @@ pub fn run() -> ExitCode {
     let called = words.first().map(|word| called_by(word).to_owned()).unwrap_or_default();
     if let Some(tool) = tools::find(&called) {
         return tools::run(tool, words.split_off(1));
-    }
-    if called == "storage" {
-        words.insert(1, called);
     }
     if let Some(tool) = words.get(1).and_then(|word| tools::find(word)) {
         return tools::run(tool, words.split_off(2));
@@ -80,7 +75,6 @@ impl Command {
     fn run(self) -> Result<ExitCode, Box<dyn Error>> {
         match self {
             Command::Start(start) => start.run()?,
-            Command::Storage(storage) => storage.run()?,
             Command::Fsck(fsck) => return Ok(fsck.run()),
             Command::Completions(Completions { shell }) => {
                 let mut script = Vec::new();

@@ -1,205 +1,212 @@
-//! `ottla storage`: formatting log directories and looking at them, with the flags of `kafka-storage.sh`.
+//! `kafka-storage.sh`: formatting log directories and looking at them.
 
 mod features;
 mod scram;
+mod voters;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::error::Error;
 use std::path::{Path, PathBuf};
 
-use clap::{Args, Subcommand};
-
+use super::feature_levels::parse as parse_level;
+use super::tools::subcommands::{self, Parsed};
+use super::tools::{Flag, Output, Stop, Subcommand, Tool};
 use crate::config::{self, BrokerConfig};
 use crate::log::MetaProperties;
 use crate::metadata::MetadataVersion;
 use crate::protocol::kraft::MetadataRecord;
-use crate::quorum::{FormatOptions, InitialVoters, Voter, VoterSet, format_directories};
-use crate::types::{BrokerId, Clock, Uuid};
+use crate::quorum::{FormatOptions, InitialVoters, format_directories};
+use crate::types::{BrokerId, Clock, Uuid, hash_order};
 
-/// Format the log directories of this node, or look at them
-#[derive(Debug, Args)]
-pub(super) struct Storage {
-    #[command(subcommand)]
-    action: Action,
-}
+const CONFIG: Flag = Flag::value("config", "CONFIG", "The server.properties to use").short("c").required();
+const FEATURE: Flag = Flag::value("feature", "FEATURE", "A feature and its level, as feature=level; may be repeated");
 
-#[derive(Debug, Subcommand)]
-enum Action {
-    /// Show what the log directories of this node are
-    Info(Config),
-    /// Format the log directories of this node
-    Format(Box<Format>),
-    /// Show the levels of features that a release begins with
-    VersionMapping(VersionMapping),
-    /// Show what levels of features depend on
-    FeatureDependencies(FeatureDependencies),
-    /// Print a random id
-    RandomUuid,
-}
+pub(super) static TOOL: Tool = Tool {
+    name: "storage",
+    about: "Format the log directories of this node, or look at them",
+    flags: &[],
+    subcommands: &[
+        Subcommand { name: "info", about: "Show what the log directories of this node are", flags: &[CONFIG] },
+        Subcommand {
+            name: "format",
+            about: "Format the log directories of this node",
+            flags: &[
+                CONFIG,
+                Flag::value("cluster-id", "CLUSTER_ID", "The cluster id to use").short("t").required(),
+                Flag::value(
+                    "add-scram",
+                    "ADD_SCRAM",
+                    "A credential to begin with: SCRAM-SHA-256=[name=alice,password=alice-secret], or with salt=\"…\" and \
+                     saltedpassword=\"…\" in base 64 and iterations=…; may be repeated",
+                )
+                .short("S"),
+                Flag::switch("ignore-formatted", "Skip directories that are formatted already instead of failing")
+                    .short("g"),
+                Flag::value("release-version", "RELEASE_VERSION", "The release to begin with, 4.3-IV0 by default")
+                    .short("r"),
+                FEATURE.short("f"),
+                Flag::switch("standalone", "Begin a dynamic quorum of which this node is the only voter")
+                    .short("s")
+                    .exclusive(),
+                Flag::switch("no-initial-controllers", "Join a dynamic quorum whose voters this node learns of later")
+                    .short("N")
+                    .exclusive(),
+                Flag::value(
+                    "initial-controllers",
+                    "INITIAL_CONTROLLERS",
+                    "Begin a dynamic quorum with these voters: id@host:port:directory, separated by commas",
+                )
+                .short("I")
+                .exclusive(),
+            ],
+        },
+        Subcommand {
+            name: "version-mapping",
+            about: "Show the levels of features that a release begins with",
+            flags: &[Flag::value("release-version", "RELEASE_VERSION", "The release to look up, 4.3-IV0 by default")
+                .short("r")],
+        },
+        Subcommand {
+            name: "feature-dependencies",
+            about: "Show what levels of features depend on",
+            flags: &[FEATURE.short("f").required()],
+        },
+        Subcommand { name: "random-uuid", about: "Print a random id", flags: &[] },
+    ],
+    run,
+};
 
-#[derive(Debug, Args)]
-struct Config {
-    /// The server.properties to use
-    #[arg(long, short)]
-    config: PathBuf,
-}
-
-#[derive(Debug, Args)]
-struct VersionMapping {
-    /// The release to look up, 4.3-IV0 by default
-    #[arg(long, short)]
-    release_version: Option<String>,
-}
-
-#[derive(Debug, Args)]
-struct FeatureDependencies {
-    /// A feature and its level, as feature=level; may be repeated
-    #[arg(long, short, required = true)]
-    feature: Vec<String>,
-}
-
-#[derive(Debug, Args)]
-struct Format {
-    #[command(flatten)]
-    config: Config,
-    /// The cluster id to use
-    #[arg(long, short = 't')]
-    cluster_id: String,
-    /// Skip directories that are formatted already instead of failing
-    #[arg(long, short = 'g')]
-    ignore_formatted: bool,
-    /// The release to begin with, 4.3-IV0 by default
-    #[arg(long, short)]
-    release_version: Option<String>,
-    /// The level of a feature to begin with, as feature=level; may be repeated
-    #[arg(long, short, value_parser = feature)]
-    feature: Vec<(String, i16)>,
-    /// A credential to begin with: SCRAM-SHA-256=[name=alice,password=alice-secret], or with salt="…" and
-    /// saltedpassword="…" in base 64 and iterations=…; may be repeated
-    #[arg(long, short = 'S', value_name = "SCRAM_CREDENTIAL")]
-    add_scram: Vec<String>,
-    /// Begin a dynamic quorum of which this node is the only voter
-    #[arg(long, short, group = "voters")]
-    standalone: bool,
-    /// Join a dynamic quorum whose voters this node learns of later
-    #[arg(long, short = 'N', group = "voters")]
-    no_initial_controllers: bool,
-    /// Begin a dynamic quorum with these voters: id@host:port:directory, separated by commas
-    #[arg(long, short = 'I', group = "voters")]
-    initial_controllers: Option<String>,
-}
-
-/// What the arguments ask for and the configuration does not allow.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-struct Refused(String);
-
-impl Storage {
-    /// Does what was asked and prints what it did.
-    pub(super) fn run(self) -> Result<(), Box<dyn Error>> {
-        match self.action {
-            Action::Info(config) => info(&config.load()?),
-            Action::Format(format) => format.run(),
-            Action::VersionMapping(VersionMapping { release_version }) => {
-                print_lines(features::version_mapping(release_version.as_deref()))
-            }
-            Action::FeatureDependencies(FeatureDependencies { feature }) => {
-                feature.iter().try_for_each(|feature| print_lines(features::dependencies(feature)))
-            }
-            Action::RandomUuid => {
-                println!("{}", Uuid::random());
-                Ok(())
-            }
+fn run(tool: &'static Tool, words: Vec<String>, output: &mut Output) -> Result<(), Stop> {
+    let parsed = subcommands::parse(tool, &words, Stop::Done, output)?;
+    match parsed.command {
+        "info" => info(&load(&parsed)?, output),
+        "format" => format(&load(&parsed)?, &parsed, output),
+        "version-mapping" => print_lines(features::version_mapping(parsed.value("release-version")), output),
+        "feature-dependencies" => {
+            parsed.values("feature").into_iter().try_for_each(|text| print_lines(features::dependencies(text), output))
+        }
+        _ => {
+            output.line(Uuid::random());
+            Ok(())
         }
     }
 }
 
-impl Config {
-    fn load(&self) -> Result<BrokerConfig, Box<dyn Error>> {
-        let environment = |name: &str| std::env::var(name).ok();
-        Ok(config::load(Some(&self.config), &[], &environment)?.broker.config.clone())
+fn print_lines(lines: Result<Vec<String>, String>, output: &mut Output) -> Result<(), Stop> {
+    lines.map_err(Stop::Message)?.iter().for_each(|line| output.line(line));
+    Ok(())
+}
+
+fn load(parsed: &Parsed) -> Result<BrokerConfig, Stop> {
+    let file = PathBuf::from(parsed.value("config").unwrap_or_default());
+    let environment = |name: &str| std::env::var(name).ok();
+    let loaded = config::load(Some(&file), &[], &environment).map_err(|error| Stop::Message(error.to_string()))?;
+    Ok(loaded.broker.config.clone())
+}
+
+fn format(config: &BrokerConfig, parsed: &Parsed, output: &mut Output) -> Result<(), Stop> {
+    let release_version =
+        parsed.value("release-version").map(features::parse_release).transpose().map_err(Stop::Message)?;
+    let features = parsed.values("feature").into_iter().map(parse_level).collect::<Result<BTreeMap<_, _>, _>>();
+    let features = features.map_err(Stop::Message)?;
+    let voters = initial_voters(config, parsed).map_err(Stop::Message)?;
+    let mut log_dirs: Vec<PathBuf> = directories(config).into_iter().collect();
+    // The order in which Java walks a map of them: so they are formatted and told.
+    hash_order::sort(&mut log_dirs, None, |dir| hash_order::of_text(&dir.to_string_lossy()));
+    let options = FormatOptions {
+        voters,
+        records: credentials(parsed, release_version).map_err(Stop::Message)?,
+        release_version,
+        cluster_id: parsed.value("cluster-id").unwrap_or_default().to_owned(),
+        node_id: BrokerId(config.node_id),
+        log_dirs,
+        metadata_log_dir: config.metadata_log_dir.clone(),
+        features,
+        ignore_formatted: parsed.has("ignore-formatted"),
+        now: Clock::system().wall(),
+    };
+    let report = format_directories(&options).map_err(|error| Stop::Message(error.to_string()))?;
+    if report.formatted.is_empty() {
+        output.line("All of the log directories are already formatted.");
+        return Ok(());
+    }
+    let records: Vec<String> = report.bootstrap.iter().map(shown).collect();
+    output.line(format!(
+        "Bootstrap metadata: BootstrapMetadata(records=[{}], metadataVersionLevel={}, source=format command)",
+        records.join(", "),
+        report.version.level()
+    ));
+    for (dir, what) in &report.formatted {
+        output.line(format!("Formatting {what} {} with metadata.version {}.", dir.display(), report.version));
+    }
+    Ok(())
+}
+
+/// A record as Java prints it.
+fn shown(record: &MetadataRecord) -> String {
+    let bytes = |bytes: &[u8]| {
+        let numbers: Vec<String> = bytes.iter().map(|byte| i8::from_be_bytes([*byte]).to_string()).collect();
+        format!("[{}]", numbers.join(", "))
+    };
+    let text = match record {
+        MetadataRecord::FeatureLevel(level) => {
+            format!("FeatureLevelRecord(name='{}', featureLevel={})", level.name, level.feature_level)
+        }
+        MetadataRecord::UserScramCredential(credential) => format!(
+            "UserScramCredentialRecord(name='{}', mechanism={}, salt={}, storedKey={}, serverKey={}, iterations={})",
+            credential.name,
+            credential.mechanism,
+            bytes(&credential.salt),
+            bytes(&credential.stored_key),
+            bytes(&credential.server_key),
+            credential.iterations
+        ),
+        other => other.name().to_owned(),
+    };
+    format!("ApiMessageAndVersion({text} at version 0)")
+}
+
+fn credentials(parsed: &Parsed, release: Option<MetadataVersion>) -> Result<Vec<MetadataRecord>, String> {
+    let arguments = parsed.values("add-scram");
+    if !arguments.is_empty() && !release.unwrap_or(MetadataVersion::LATEST).scram() {
+        return Err("SCRAM is only supported in metadata.version 3.5-IV2 or later.".to_owned());
+    }
+    arguments.into_iter().map(scram::credential).collect()
+}
+
+fn initial_voters(config: &BrokerConfig, parsed: &Parsed) -> Result<InitialVoters, String> {
+    let (standalone, given) = (parsed.has("standalone"), parsed.value("initial-controllers"));
+    let is_static = !config.controller_quorum_voters.is_empty();
+    if is_static && (standalone || given.is_some()) {
+        return Err(
+            "You cannot specify controller.quorum.voters and format the node with --initial-controllers or --standalone. \
+             If you want to use dynamic quorum, please remove controller.quorum.voters and specify \
+             controller.quorum.bootstrap.servers instead."
+                .to_owned(),
+        );
+    }
+    let listener = config.advertised_controller_listeners.first();
+    let name = listener.map_or("CONTROLLER", |listener| listener.name.as_str());
+    if let Some(text) = given {
+        return voters::parse(text, name).map(InitialVoters::Set);
+    }
+    match listener {
+        Some(listener) if standalone => Ok(InitialVoters::Standalone {
+            listener: name.to_owned(),
+            host: if listener.host.is_empty() { "localhost".to_owned() } else { listener.host.clone() },
+            port: listener.port,
+        }),
+        None if standalone => Err("You can only use --standalone on a controller.".to_owned()),
+        _ if is_static => Ok(InitialVoters::Static),
+        _ if parsed.has("no-initial-controllers") || !config.process_roles.controller => Ok(InitialVoters::Unknown),
+        _ => Err(
+            "Because controller.quorum.voters is not set on this controller, you must specify one of the following: \
+                  --standalone, --initial-controllers, or --no-initial-controllers."
+                .to_owned(),
+        ),
     }
 }
 
-impl Format {
-    fn run(self) -> Result<(), Box<dyn Error>> {
-        let config = self.config.load()?;
-        let records = self.credentials()?;
-        let options = FormatOptions {
-            voters: self.voters(&config)?,
-            release_version: self.release()?,
-            cluster_id: self.cluster_id,
-            node_id: BrokerId(config.node_id),
-            log_dirs: directories(&config).into_iter().collect(),
-            metadata_log_dir: config.metadata_log_dir.clone(),
-            features: self.feature.into_iter().collect::<BTreeMap<_, _>>(),
-            ignore_formatted: self.ignore_formatted,
-            records,
-            now: Clock::system().wall(),
-        };
-        let report = format_directories(&options)?;
-        if report.formatted.is_empty() {
-            println!("All of the log directories are already formatted.");
-            return Ok(());
-        }
-        let levels = report.bootstrap.iter().filter_map(|record| match record {
-            MetadataRecord::FeatureLevel(level) => Some(format!("{}={}", level.name, level.feature_level)),
-            MetadataRecord::UserScramCredential(credential) => Some(format!("SCRAM credential of {}", credential.name)),
-            _ => None,
-        });
-        println!("Bootstrap metadata: {}", levels.collect::<Vec<_>>().join(", "));
-        for (dir, what) in &report.formatted {
-            println!("Formatting {what} {} with metadata.version {}.", dir.display(), report.version);
-        }
-        Ok(())
-    }
-
-    fn release(&self) -> Result<Option<MetadataVersion>, Refused> {
-        self.release_version.as_deref().map(features::parse_release).transpose().map_err(Refused)
-    }
-
-    fn credentials(&self) -> Result<Vec<MetadataRecord>, Refused> {
-        let version = self.release()?.unwrap_or(MetadataVersion::LATEST);
-        if !self.add_scram.is_empty() && !version.scram() {
-            return Err(Refused("SCRAM is only supported in metadata.version 3.5-IV2 or later.".to_owned()));
-        }
-        self.add_scram.iter().map(|argument| scram::credential(argument)).collect::<Result<_, _>>().map_err(Refused)
-    }
-
-    fn voters(&self, config: &BrokerConfig) -> Result<InitialVoters, Refused> {
-        let is_static = !config.controller_quorum_voters.is_empty();
-        if is_static && (self.standalone || self.initial_controllers.is_some()) {
-            return Err(Refused(
-                "You cannot specify controller.quorum.voters and format the node with --initial-controllers or --standalone. \
-                 If you want to use dynamic quorum, please remove controller.quorum.voters and specify \
-                 controller.quorum.bootstrap.servers instead."
-                    .to_owned(),
-            ));
-        }
-        let listener = config.advertised_controller_listeners.first();
-        let name = listener.map_or("CONTROLLER", |listener| listener.name.as_str());
-        if let Some(text) = &self.initial_controllers {
-            return parse_voters(text, name).map(InitialVoters::Set).map_err(Refused);
-        }
-        match listener {
-            Some(listener) if self.standalone => Ok(InitialVoters::Standalone {
-                listener: name.to_owned(),
-                host: if listener.host.is_empty() { "localhost".to_owned() } else { listener.host.clone() },
-                port: listener.port,
-            }),
-            None if self.standalone => Err(Refused("You can only use --standalone on a controller.".to_owned())),
-            _ if is_static => Ok(InitialVoters::Static),
-            _ if self.no_initial_controllers || !config.process_roles.controller => Ok(InitialVoters::Unknown),
-            _ => Err(Refused(
-                "Because controller.quorum.voters is not set on this controller, you must specify one of the following: \
-                 --standalone, --initial-controllers, or --no-initial-controllers."
-                    .to_owned(),
-            )),
-        }
-    }
-}
-
-fn info(config: &BrokerConfig) -> Result<(), Box<dyn Error>> {
+fn info(config: &BrokerConfig, output: &mut Output) -> Result<(), Stop> {
     let mut found = Vec::new();
     let mut problems = Vec::new();
     let mut identity: Option<MetaProperties> = None;
@@ -210,87 +217,68 @@ fn info(config: &BrokerConfig) -> Result<(), Box<dyn Error>> {
             continue;
         }
         found.push(dir.display().to_string());
-        match MetaProperties::read(&dir)? {
-            None => problems.push(format!("{} is not formatted.", dir.display())),
-            Some(read) => {
-                if let Some(first) = &identity
-                    && (first.cluster_id != read.cluster_id || first.node_id != read.node_id)
-                {
-                    problems
-                        .push(format!("Metadata for {} was inconsistent with the other directories", dir.display()));
+        match MetaProperties::read(&dir) {
+            Ok(None) => problems.push(format!("{} is not formatted.", dir.display())),
+            Ok(Some(read)) => {
+                let first = identity.get_or_insert_with(|| read.clone());
+                if first.cluster_id != read.cluster_id {
+                    problems.push("Mismatched cluster IDs between storage directories.".to_owned());
+                } else if first.node_id != read.node_id {
+                    problems.push("Mismatched node IDs between storage directories.".to_owned());
                 }
-                identity.get_or_insert(read);
+            }
+            Err(error) => {
+                problems.push(format!("Error loading {}: {error}", dir.join(MetaProperties::FILE).display()));
             }
         }
     }
-    print_section("Found log directories:", &found);
-    if let Some(identity) = identity {
-        let MetaProperties { cluster_id, node_id, .. } = identity;
-        println!("Found metadata: {{cluster.id={cluster_id}, node.id={node_id}, version=1}}\n");
+    print_section(["Found log directory:", "Found log directories:"], &found, output);
+    if let Some(MetaProperties { cluster_id, node_id, directory_id }) = identity {
+        let directory = directory_id.map_or(String::new(), |id| format!("directory.id={id}, "));
+        output.line(format!("Found metadata: {{cluster.id={cluster_id}, {directory}node.id={node_id}, version=1}}\n"));
     }
-    if problems.is_empty() {
-        return Ok(());
-    }
-    print_section("Found problems:", &problems);
-    Err(Refused(format!("{} problem(s) found", problems.len())).into())
+    print_section(["Found problem:", "Found problems:"], &problems, output);
+    if problems.is_empty() { Ok(()) } else { Err(Stop::Told) }
 }
 
-fn print_lines(lines: Result<Vec<String>, String>) -> Result<(), Box<dyn Error>> {
-    lines.map_err(Refused)?.iter().for_each(|line| println!("{line}"));
-    Ok(())
-}
-
-fn print_section(title: &str, lines: &[String]) {
+fn print_section([one, several]: [&str; 2], lines: &[String], output: &mut Output) {
     if lines.is_empty() {
         return;
     }
-    println!("{title}");
-    lines.iter().for_each(|line| println!("  {line}"));
-    println!();
+    output.line(if lines.len() == 1 { one } else { several });
+    lines.iter().for_each(|line| output.line(format!("  {line}")));
+    output.line("");
 }
 
 fn directories(config: &BrokerConfig) -> BTreeSet<PathBuf> {
-    config
-        .log_dirs
-        .iter()
-        .map(PathBuf::as_path)
-        .chain([config.metadata_log_dir.as_path()])
-        .map(Path::to_path_buf)
-        .collect()
-}
-
-fn feature(text: &str) -> Result<(String, i16), String> {
-    let parsed =
-        text.split_once('=').and_then(|(name, level)| Some((name.trim().to_owned(), level.trim().parse().ok()?)));
-    parsed.ok_or_else(|| format!("\"{text}\" is not feature=level"))
-}
-
-fn parse_voters(text: &str, listener: &str) -> Result<VoterSet, String> {
-    let parse = |entry: &str| {
-        let (id, address) = entry.split_once('@')?;
-        let (address, directory) = address.rsplit_once(':')?;
-        let (host, port) = address.rsplit_once(':')?;
-        let endpoints = vec![(listener.to_owned(), host.to_owned(), port.parse().ok()?)];
-        Some(Voter { id: BrokerId(id.parse().ok()?), directory_id: directory.parse().ok()?, endpoints })
-    };
-    let voters = text.split(',').map(str::trim).map(|entry| {
-        parse(entry).ok_or_else(|| format!("\"{entry}\" is not a voter: id@host:port:directory is expected"))
-    });
-    voters.collect::<Result<Vec<_>, _>>().map(VoterSet::new)
+    let log_dirs = config.log_dirs.iter().map(PathBuf::as_path);
+    log_dirs.chain([config.metadata_log_dir.as_path()]).map(Path::to_path_buf).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::protocol::kraft::{FeatureLevelRecord, UserScramCredentialRecord};
 
     #[test]
-    fn voters_and_features_are_read_as_kafkas_tool_reads_them() {
-        let voters =
-            parse_voters("0@a.example:8082:JEXY6aqzQY-32P5TStzaFg,1@b:8083:MvDxzVmcRsaTz33bUuRU6A", "C").unwrap();
-        assert_eq!(voters.voters().len(), 2);
-        assert_eq!(voters.voter(BrokerId(0)).unwrap().endpoints, [("C".to_owned(), "a.example".to_owned(), 8082)]);
-        assert!(parse_voters("0@a:8082", "C").is_err());
-        assert_eq!(feature("kraft.version=1"), Ok(("kraft.version".to_owned(), 1)));
-        assert!(feature("kraft.version").is_err());
+    fn records_are_shown_as_java_prints_them() {
+        let level = FeatureLevelRecord { name: "group.version".to_owned(), feature_level: 1 };
+        assert_eq!(
+            shown(&level.into()),
+            "ApiMessageAndVersion(FeatureLevelRecord(name='group.version', featureLevel=1) at version 0)"
+        );
+        let credential = UserScramCredentialRecord {
+            name: "a".to_owned(),
+            mechanism: 1,
+            salt: vec![1, 255].into(),
+            stored_key: vec![128].into(),
+            server_key: Vec::new().into(),
+            iterations: 4096,
+        };
+        assert_eq!(
+            shown(&credential.into()),
+            "ApiMessageAndVersion(UserScramCredentialRecord(name='a', mechanism=1, salt=[1, -1], storedKey=[-128], \
+             serverKey=[], iterations=4096) at version 0)"
+        );
     }
 }

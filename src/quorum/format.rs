@@ -188,23 +188,31 @@ fn levels(options: &FormatOptions) -> Result<(MetadataVersion, BTreeMap<String, 
     };
     for (name, level) in &features {
         let Some(feature) = Feature::named(name) else {
-            let names: Vec<&str> = Feature::SUPPORTED.iter().map(|feature| feature.name).collect();
+            let names = Feature::SUPPORTED.iter().map(|feature| feature.name);
+            let names: Vec<&str> = names.filter(|name| *name != MetadataVersion::FEATURE).collect();
             return refuse(format!("Unsupported feature: {name}. Supported features are: {}", names.join(", ")));
         };
         if *level < feature.min || *level > feature.max {
-            return refuse(format!(
-                "Feature {name} cannot be set to {level}: {} to {} are supported.",
-                feature.min, feature.max
-            ));
+            return refuse(format!("No feature:{name} with feature level {level}"));
         }
     }
     let dynamic = options.voters != InitialVoters::Static;
     let kraft = features.entry(Feature::KRAFT.to_owned()).or_insert(i16::from(dynamic));
     if dynamic != (*kraft > 0) {
-        return refuse(format!(
-            "Cannot set kraft.version to {kraft}: it is 0 with controller.quorum.voters and 1 with one of --standalone, \
-             --initial-controllers or --no-initial-controllers."
-        ));
+        return refuse(match dynamic {
+            true => {
+                "Cannot set kraft.version to 0 if controller.quorum.voters is empty and one of the flags --standalone, \
+                     --initial-controllers, or --no-initial-controllers is used. For dynamic controllers support, try \
+                     removing the --feature flag for kraft.version."
+                    .to_owned()
+            }
+            false => format!(
+                "Cannot set kraft.version to {kraft} unless controller.quorum.voters is empty and one of the flags \
+                 --standalone, --initial-controllers, or --no-initial-controllers is used. For dynamic controllers \
+                 support, try using one of --standalone, --initial-controllers, or --no-initial-controllers and removing \
+                 controller.quorum.voters."
+            ),
+        });
     }
     for (name, level, _) in BEGINS.iter().filter(|(.., from)| version.level() >= *from) {
         features.entry((*name).to_owned()).or_insert(*level);

@@ -1,18 +1,15 @@
 //! What features begin with at a release, and what they depend on.
 
-use super::super::feature_levels::{default_level, names, requirement};
-use crate::metadata::{Feature, MetadataVersion};
+use super::super::feature_levels::{default_level, metadata_level, metadata_name, names, requirement};
+use crate::metadata::MetadataVersion;
 
-/// The lines for a release: the level of each feature that a directory formatted here begins with.
+/// The lines for a release: the level of each feature that new clusters begin with.
 pub(super) fn version_mapping(release: Option<&str>) -> Result<Vec<String>, String> {
     let latest = MetadataVersion::LATEST.to_string();
     let release = release.unwrap_or(&latest);
-    let version = parse_release(release)?;
-    let mut lines = vec![format!("{}={} ({release})", MetadataVersion::FEATURE, version.level())];
-    for name in names() {
-        let supported = Feature::named(name).map_or(0, |feature| feature.max);
-        lines.push(format!("{name}={}", default_level(name, version.level()).min(supported)));
-    }
+    let level = metadata_level(release)?;
+    let mut lines = vec![format!("{}={level} ({release})", MetadataVersion::FEATURE)];
+    lines.extend(names().into_iter().map(|name| format!("{name}={}", default_level(name, level))));
     Ok(lines)
 }
 
@@ -25,7 +22,7 @@ pub(super) fn dependencies(text: &str) -> Result<Vec<String>, String> {
     };
     let number: i16 = level.parse().map_err(|_| format!("Invalid version format: {level} for feature {name}"))?;
     if name == MetadataVersion::FEATURE {
-        let version = MetadataVersion::from_level(number).ok_or(format!("Unknown metadata.version {number}"))?;
+        let version = metadata_name(number).ok_or(format!("Unknown metadata.version {number}"))?;
         return Ok(vec![format!("{name}={number} ({version}) has no dependencies.")]);
     }
     if !names().contains(&name) {

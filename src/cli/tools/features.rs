@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 
 use super::subcommands::{self, Parsed};
 use super::{Flag, Output, Stop, Subcommand, Tool, admin, hash_order};
+use crate::cli::feature_levels::parse as parse_level;
 use crate::client::{Bootstrap, Client, ClientError, Target, no_fault};
 use crate::protocol::StrBytes;
 use crate::protocol::messages::update_features_request::FeatureUpdateKey;
@@ -171,7 +172,7 @@ fn wanted_levels(parsed: &Parsed, output: &mut Output) -> Result<Levels, Stop> {
         output.line(" `metadata` flag is deprecated and may be removed in a future release.");
         wanted.push(Ok(levels::of_metadata(metadata).map_err(Stop::Message)?));
     }
-    wanted.extend(features.into_iter().map(levels::parse));
+    wanted.extend(features.into_iter().map(parse_level));
     once_each(wanted.into_iter())
 }
 

@@ -15,6 +15,8 @@ pub struct Flag {
     pub required: bool,
     /// One of those of which a call has exactly one (subcommands only).
     pub either: bool,
+    /// One of those of which a call has at most one (subcommands only).
+    pub exclusive: bool,
 }
 
 /// Whether a flag has a value, and what is shown in its place.
@@ -30,22 +32,38 @@ pub enum Value {
 impl Flag {
     /// A flag without value.
     pub const fn switch(long: &'static str, help: &'static str) -> Flag {
-        Flag { long, short: None, value: Value::None, help, required: false, either: false }
+        Flag { long, short: None, value: Value::None, help, required: false, either: false, exclusive: false }
     }
 
     /// A flag with a value.
     pub const fn value(long: &'static str, value: &'static str, help: &'static str) -> Flag {
-        Flag { long, short: None, value: Value::Required(value), help, required: false, either: false }
+        Flag {
+            long,
+            short: None,
+            value: Value::Required(value),
+            help,
+            required: false,
+            either: false,
+            exclusive: false,
+        }
     }
 
     /// A flag that may have a value.
     pub const fn optional(long: &'static str, value: &'static str, help: &'static str) -> Flag {
-        Flag { long, short: None, value: Value::Optional(value), help, required: false, either: false }
+        Flag {
+            long,
+            short: None,
+            value: Value::Optional(value),
+            help,
+            required: false,
+            either: false,
+            exclusive: false,
+        }
     }
 
     /// A flag with one value or more (argparse4j only).
     pub const fn several(long: &'static str, value: &'static str, help: &'static str) -> Flag {
-        Flag { long, short: None, value: Value::Several(value), help, required: false, either: false }
+        Flag { long, short: None, value: Value::Several(value), help, required: false, either: false, exclusive: false }
     }
 
     /// The same flag with a short form.
@@ -61,6 +79,11 @@ impl Flag {
     /// The same flag as one of those of which a call has exactly one.
     pub const fn either(self) -> Flag {
         Flag { either: true, ..self }
+    }
+
+    /// The same flag as one of those of which a call has at most one.
+    pub const fn exclusive(self) -> Flag {
+        Flag { exclusive: true, ..self }
     }
 }
 

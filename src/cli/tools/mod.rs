@@ -38,7 +38,7 @@ mod share_consumer_perf_test;
 mod share_groups;
 mod streams_application_reset;
 mod streams_groups;
-mod subcommands;
+pub(super) mod subcommands;
 mod table;
 mod topics;
 mod transactions;
@@ -74,7 +74,7 @@ pub(super) struct Subcommand {
     pub flags: &'static [Flag],
 }
 
-static TOOLS: [&Tool; 23] = [
+static TOOLS: [&Tool; 24] = [
     &topics::TOOL,
     &configs::TOOL,
     &consumer_groups::TOOL,
@@ -98,6 +98,7 @@ static TOOLS: [&Tool; 23] = [
     &consumer_perf_test::TOOL,
     &share_consumer_perf_test::TOOL,
     &dump_log::TOOL,
+    &super::storage::TOOL,
 ];
 
 /// The tool of that name: `topics`, `kafka-topics` or `kafka-topics.sh`.

@@ -161,8 +161,8 @@ impl Scope {
     }
 
     fn refuse_other_of_group(&self, flag: &Flag, parsed: &Parsed) -> Result<(), Stop> {
-        let other = self.flags().find(|other| other.either && other.long != flag.long && parsed.has(other.long));
-        match other.filter(|_| flag.either) {
+        let is_rival = |other: &Flag| flag.either && other.either || flag.exclusive && other.exclusive;
+        match self.flags().find(|other| is_rival(other) && other.long != flag.long && parsed.has(other.long)) {
             Some(other) => {
                 let names = (names(flag), names(other));
                 Err(self.error(&format!("argument {}: not allowed with argument {}", names.0, names.1)))
@@ -217,13 +217,17 @@ impl Scope {
             usage.push_str(&format!("{} {}", either(&mut self.tool.flags.iter()), subcommand.name));
         }
         usage.push_str(" [-h]");
-        for flag in self.flags().filter(|flag| !flag.either) {
+        for flag in self.flags().filter(|flag| !flag.either && !flag.exclusive) {
             match flag.required {
                 true => usage.push_str(&format!(" {}", shown(flag))),
                 false => usage.push_str(&format!(" [{}]", shown(flag))),
             }
         }
         usage.push_str(&either(&mut self.flags()));
+        let exclusive: Vec<String> = self.flags().filter(|flag| flag.exclusive).map(shown).collect();
+        if !exclusive.is_empty() {
+            usage.push_str(&format!(" [{}]", exclusive.join(" | ")));
+        }
         if self.subcommand.is_none() && !self.tool.subcommands.is_empty() {
             let names: Vec<&str> = self.tool.subcommands.iter().map(|sub| sub.name).collect();
             usage.push_str(&match self.tool.name {

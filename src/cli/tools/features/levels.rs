@@ -1,40 +1,14 @@
 //! What `kafka-features.sh` knows of levels without asking a cluster.
 
 use super::super::{Output, Stop, hash_order};
-use crate::cli::feature_levels::{default_level, names, requirement};
+use crate::cli::feature_levels::{default_level, metadata_level, metadata_name, names, parse, requirement};
 use crate::metadata::MetadataVersion;
-
-/// A level of `metadata.version` that Kafka's tool knows and its brokers do not serve yet.
-const UNRELEASED: (i16, &str) = (31, "4.4-IV0");
 
 /// A feature's level as it is told.
 pub(super) fn level_text(name: &str, level: i16) -> String {
     match name == MetadataVersion::FEATURE {
         true => metadata_name(level).unwrap_or(format!("UNKNOWN {level}")),
         false => level.to_string(),
-    }
-}
-
-fn metadata_name(level: i16) -> Option<String> {
-    match MetadataVersion::from_level(level) {
-        Some(version) => Some(version.to_string()),
-        None => (level == UNRELEASED.0).then(|| UNRELEASED.1.to_owned()),
-    }
-}
-
-/// The level of a release, `3.7` or `3.7-IV1`.
-fn metadata_level(text: &str) -> Result<i16, String> {
-    if let Some(version) = MetadataVersion::parse(text) {
-        return Ok(version.level());
-    }
-    let (level, name) = UNRELEASED;
-    let key = text.splitn(3, '.').take(2).collect::<Vec<_>>().join(".");
-    match key == name {
-        true => Ok(level),
-        false => {
-            let names = MetadataVersion::names();
-            Err(format!("Unknown metadata.version '{text}'. Supported metadata.version are: {names}, {name}"))
-        }
     }
 }
 
@@ -51,18 +25,6 @@ pub(super) fn of_release(release: &str, upgrade: bool) -> Result<Vec<(String, i1
     levels.insert(0, metadata);
     hash_order::sort(&mut levels, None, |(name, _)| hash_order::of_text(name));
     Ok(levels)
-}
-
-/// Reads `feature=level`.
-pub(super) fn parse(text: &str) -> Result<(String, i16), String> {
-    let Some((name, level)) = text.split_once('=') else {
-        return Err(format!("Can't parse feature=level string {text}: equals sign not found."));
-    };
-    let (name, level) = (name.trim(), level.trim());
-    match level.parse() {
-        Ok(number) => Ok((name.to_owned(), number)),
-        Err(_) => Err(format!("Can't parse feature=level string {text}: unable to parse {level} as a short.")),
-    }
 }
 
 /// Prints the levels of a release.
