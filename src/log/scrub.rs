@@ -32,6 +32,8 @@ const STEP_BYTES: u64 = 1 << 20;
 const ROUND: Millis = Millis(24 * 60 * 60 * 1000);
 /// How often it is written down how far a round is.
 const SAVED_EVERY: Millis = Millis(60_000);
+/// How often it is looked whether all logs are open.
+const WHILE_OPENING: Millis = Millis(1_000);
 /// The longest sleep; only so that a changed wall clock is noticed.
 const SLEEP_MAX: Millis = Millis(60_000);
 
@@ -107,6 +109,10 @@ impl Scrubber {
 
     /// Does what is left of a directory's round, if one is due at `now`; answers when the next is.
     pub fn round(&self, dir: usize, now: Millis) -> Millis {
+        if self.dirs.unopened().partitions > 0 {
+            // A round over the logs that are open by now would leave out the others.
+            return now + WHILE_OPENING;
+        }
         let path = self.dirs.dirs()[dir].path();
         let mut round = read_round(path).filter(|round| round.began <= now);
         if round.as_ref().is_some_and(|round| round.is_done && now - round.began >= ROUND) {
