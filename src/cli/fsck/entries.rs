@@ -55,6 +55,12 @@ impl<E: Entry> Entries<E> {
         Ok(())
     }
 
+    /// Looks at nothing more.
+    fn stop(&mut self) {
+        self.front = None;
+        self.left = 0;
+    }
+
     /// What stands behind the last entry that has a batch.
     fn rest(&self, what: impl Fn(&E) -> String) -> Option<Fault> {
         match (&self.front, self.left) {
@@ -71,6 +77,8 @@ impl<E: Entry> Entries<E> {
 pub(super) struct OffsetIndexCheck {
     entries: Entries<OffsetEntry>,
     base: Offset,
+    /// Entries from here on are made again by the next start; zeros may stand behind them. None: all are trusted.
+    until: Option<Offset>,
     fault: Option<Fault>,
     /// An entry of an offset behind its batch: good if some later batch ends there, as older brokers wrote it.
     awaited: Option<(u64, Offset)>,
@@ -83,10 +91,16 @@ pub(super) struct OffsetIndexCheck {
 
 impl OffsetIndexCheck {
     /// Begins with the first batch of the segment of `base`. `usual_gap` is the largest distance of entries elsewhere.
-    pub(super) fn open(path: &Path, base: Offset, usual_gap: u64) -> io::Result<OffsetIndexCheck> {
+    pub(super) fn open(
+        path: &Path,
+        base: Offset,
+        until: Option<Offset>,
+        usual_gap: u64,
+    ) -> io::Result<OffsetIndexCheck> {
         Ok(OffsetIndexCheck {
             entries: Entries::open(path)?,
             base,
+            until,
             fault: None,
             awaited: None,
             previous: None,
@@ -103,6 +117,10 @@ impl OffsetIndexCheck {
             && u64::from(entry.position) <= batch.position
             && self.fault.is_none()
         {
+            if !self.is_trusted(&entry) {
+                self.entries.stop();
+                break;
+            }
             self.entry(at, entry, batch);
             self.entries.advance()?;
         }
@@ -135,12 +153,20 @@ impl OffsetIndexCheck {
         }
     }
 
+    fn is_trusted(&self, entry: &OffsetEntry) -> bool {
+        let is_zero = entry.relative_offset == 0 && entry.position == 0;
+        self.until.is_none_or(|until| !is_zero && self.base + i64::from(entry.relative_offset) < until)
+    }
+
     fn fail(&mut self, position: u64, what: String) {
         self.fault.get_or_insert(Fault { position, what });
     }
 
     /// What is wrong, once the last batch has been seen; and the largest distance of two entries.
     pub(super) fn end(mut self) -> (Option<Fault>, u64) {
+        if self.entries.front.is_none_or(|(_, entry)| !self.is_trusted(&entry)) && self.until.is_some() {
+            return (self.fault, self.largest_gap);
+        }
         if let Some((at, offset)) = self.awaited {
             self.fail(at, format!("its entry of offset {offset} names an offset at which no batch ends"));
         }
@@ -163,14 +189,16 @@ impl OffsetIndexCheck {
 pub(super) struct TimeIndexCheck {
     entries: Entries<TimeEntry>,
     base: Offset,
+    /// As for the offset index.
+    until: Option<Offset>,
     fault: Option<Fault>,
     last: Option<TimeEntry>,
     largest: Millis,
 }
 
 impl TimeIndexCheck {
-    pub(super) fn open(path: &Path, base: Offset) -> io::Result<TimeIndexCheck> {
-        Ok(TimeIndexCheck { entries: Entries::open(path)?, base, fault: None, last: None, largest: Millis(-1) })
+    pub(super) fn open(path: &Path, base: Offset, until: Option<Offset>) -> io::Result<TimeIndexCheck> {
+        Ok(TimeIndexCheck { entries: Entries::open(path)?, base, until, fault: None, last: None, largest: Millis(-1) })
     }
 
     /// Holds the next batch against the entries that speak of it.
@@ -181,6 +209,11 @@ impl TimeIndexCheck {
             && self.fault.is_none()
         {
             let offset = self.base + i64::from(entry.relative_offset);
+            let is_zero = entry.relative_offset == 0 && entry.timestamp == 0;
+            if self.until.is_some_and(|until| is_zero || offset >= until) {
+                self.entries.stop();
+                break;
+            }
             let late = self.last.is_some_and(|last| last.timestamp >= entry.timestamp);
             let of_batch = offset >= header.base_offset && entry.timestamp != header.max_timestamp.0;
             if late || of_batch || entry.timestamp < self.largest.0 {
@@ -198,6 +231,9 @@ impl TimeIndexCheck {
 
     /// What is wrong, once the last batch has been seen.
     pub(super) fn end(self) -> Option<Fault> {
+        if self.until.is_some() {
+            return self.fault;
+        }
         let base = self.base;
         let rest = self.entries.rest(|entry| {
             format!("its entry of offset {} is behind the end of the log", base + i64::from(entry.relative_offset))

@@ -24,7 +24,7 @@ pub(super) struct SegmentCheck<'w, 's> {
     base: Offset,
     /// Where the next segment begins.
     limit: Option<Offset>,
-    /// The indexes are trusted by the next start, and not built again.
+    /// The indexes are trusted by the next start as they are; otherwise only up to the recovery point.
     trusted: bool,
     path: PathBuf,
     size: u64,
@@ -74,16 +74,18 @@ impl<'w, 's> SegmentCheck<'w, 's> {
     }
 
     fn open_indexes(&mut self) -> Result<(), LogError> {
-        if !self.trusted {
+        let recovery_point = self.walk.subject.recovery_point;
+        if !self.trusted && recovery_point <= self.base {
             return Ok(());
         }
+        let until = Some(recovery_point).filter(|_| !self.trusted);
         let (offsets, times) = (self.file(FileKind::OffsetIndex), self.file(FileKind::TimeIndex));
         if offsets.exists() {
-            let opened = OffsetIndexCheck::open(&offsets, self.base, self.walk.index_gap);
+            let opened = OffsetIndexCheck::open(&offsets, self.base, until, self.walk.index_gap);
             self.offsets = Some(opened.map_err(LogError::io("read", offsets))?);
         }
         if times.exists() {
-            self.times = Some(TimeIndexCheck::open(&times, self.base).map_err(LogError::io("read", times))?);
+            self.times = Some(TimeIndexCheck::open(&times, self.base, until).map_err(LogError::io("read", times))?);
         }
         Ok(())
     }
@@ -224,12 +226,12 @@ impl<'w, 's> SegmentCheck<'w, 's> {
     fn indexes(&mut self) -> Result<(), LogError> {
         let (offsets, times) =
             (self.offsets.take().map(OffsetIndexCheck::end), self.times.take().map(|times| times.end()));
-        if !self.trusted || self.damaged || self.torn {
+        if self.damaged || self.torn {
             return Ok(());
         }
         let (dir, base, interval) = (self.walk.subject.path.to_path_buf(), self.base, self.walk.subject.index_interval);
         let rebuild = Fix::RebuildIndexes { dir, base, interval };
-        let has_batches = self.size > 0;
+        let has_batches = self.size > 0 && self.trusted;
         let missing = || has_batches.then(|| Fault { position: 0, what: "the file is missing".to_owned() });
         let offset_fault = match offsets {
             Some((fault, gap)) => {
@@ -245,7 +247,7 @@ impl<'w, 's> SegmentCheck<'w, 's> {
                 self.add(finding, position, Offset::NONE);
             }
         }
-        self.txn_index()
+        if self.trusted { self.txn_index() } else { Ok(()) }
     }
 
     fn txn_index(&mut self) -> Result<(), LogError> {

@@ -162,6 +162,22 @@ fn a_torn_tail_behind_the_recovery_point_is_no_damage() {
 }
 
 #[test]
+fn indexes_are_trusted_up_to_the_recovery_point() {
+    for (entry, expected) in [(0, 1), (12, 0)] {
+        let dir = directory();
+        fs::remove_file(dir.path().join(".kafka_cleanshutdown")).unwrap();
+        fs::write(dir.path().join(checkpoint::RECOVERY_POINT), "0\n1\nt 0 500\n").unwrap();
+        let index = file_path(&dir.path().join("t-0"), Offset(2 * SEGMENT), FileKind::OffsetIndex, FileState::Live);
+        change(&index, |index| {
+            assert!(index.len() > 13 * 8);
+            index[entry * 8 + 7] ^= 1;
+            index.extend([0; 64]);
+        });
+        assert_eq!(damages(dir.path()).len(), expected, "entry {entry}");
+    }
+}
+
+#[test]
 fn records_around_damage_are_exported() {
     let dir = directory();
     change(&log_path(dir.path(), SEGMENT), |log| log[batch(0).len() * 3 + 200] ^= 1);
