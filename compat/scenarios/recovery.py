@@ -106,6 +106,8 @@ def taken_over(broker, ends: list[int]) -> str:
 def forget_recovery_points(broker) -> None:
     """As a broker leaves it that syncs a segment only when it is full."""
     checkpoint = broker.data / "recovery-point-offset-checkpoint"
+    if not checkpoint.exists():
+        return
     lines = [line for line in checkpoint.read_text().splitlines()[2:] if not line.startswith(f"{BULK} ")]
     checkpoint.write_text("\n".join(["0", str(len(lines)), *lines]) + "\n")
 
