@@ -6,6 +6,7 @@
 //! shares the next one. A sync that fails takes the log out of service before anybody else can sync it: what the
 //! kernel could not write it may have dropped, and a second sync would find nothing wrong.
 
+use std::fs::File;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering, fence};
@@ -17,11 +18,11 @@ use crate::config::TopicPatterns;
 use crate::state_machine::Waiters;
 use crate::types::Offset;
 
-use super::LogError;
 use super::log_dirs::LogDirs;
 use super::partition_log::{Log, LogContext};
 use super::segment::Segment;
 use super::work::Work;
+use super::{LogError, checkpoint, disk, snapshots};
 
 /// Whose appends count once they are synced, and on which threads the syncs wait.
 #[derive(Debug)]
@@ -176,6 +177,21 @@ impl Log {
         }
         self.durability.wake();
         Ok(())
+    }
+
+    /// Makes durable what a stop has written beside the records: a clean start believes it.
+    pub(super) fn sync_beside(&self) -> Result<(), LogError> {
+        self.in_dir(|dir| {
+            let path = dir.join(checkpoint::LEADER_EPOCH);
+            match File::open(&path).and_then(|file| file.sync_data()) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(LogError::io("sync", path)(error)),
+                _ => Ok(()),
+            }
+        })?;
+        match self.files_changed.swap(false, Ordering::AcqRel) {
+            true => self.in_dir(|dir| snapshots::sync_latest(dir).and_then(|()| disk::sync_dir(dir))),
+            false => Ok(()),
+        }
     }
 
     /// A sync that failed is the last one: whatever the reason, what it should have written may be lost.

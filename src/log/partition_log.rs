@@ -367,6 +367,7 @@ impl Log {
         self.sync_metadata()?;
         self.flush()?;
         self.active().sync_indexes()?;
+        self.sync_beside()?;
         self.seal_off();
         Ok(())
     }

@@ -285,7 +285,9 @@ impl Loader<'_> {
         }
         let cut = segment.size() - position;
         tracing::warn!(file = %path.display(), offset = %next, bytes = cut, %reason, "cutting an incomplete tail");
-        segment.file()?.set_len(position).map_err(LogError::io("truncate", &path))
+        // Synced, or a stop with nothing more to sync would call clean what a power cut makes torn again.
+        let file = segment.file()?;
+        file.set_len(position).and_then(|()| file.sync_data()).map_err(LogError::io("truncate", &path))
     }
 
     /// Finds the end of a last segment that is known to be good.
