@@ -134,7 +134,9 @@ def full(broker, number: int) -> str:
 
 
 def opened(broker, topic: str, identity: str):
-    process = spawn(clients.confluent("full.py", broker.bootstrap, "transaction", topic, identity), stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    command = clients.confluent("full.py", broker.bootstrap, "transaction", topic, identity)
+    with open(broker.root / f"transaction-{identity}.log", "wb") as log:
+        process = spawn(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log)
     expect(process.stdout.readline().strip() == b"open", "a transaction opens")
     return process
 

@@ -297,7 +297,7 @@ STORAGE = [
     Call("kafka-storage", f"{FORMAT}/observer.properties"),
     Call("kafka-storage", f"{FORMAT}/observer.properties -N -I 1@localhost:2:JEXY6aqzQY-32P5TStzaFg", 1),
     *[Call("kafka-storage", f"{FORMAT}/observer.properties -g -I {voters}", 1) for voters in (
-        "1", "@a:1:b", "x@a:1:b", "1@", "1@localhost", "1@localhost:x:b", "1@localhost:1", "1@localhost:99999:b", "1@localhost:1:b",
+        "1", "x@a:1:b", "1@", "1@localhost", "1@localhost:x:b", "1@localhost:1", "1@localhost:99999:b", "1@localhost:1:b",
     )],
     *[Call("kafka-storage", f"{FORMAT}/observer.properties -g -N {levels}", 1) for levels in (
         "-r 9.9", "-r 4.0 -f kraft.version=0", "-f strange.version=1", "-f group.version=9", "-f group", "-f group.version=x",

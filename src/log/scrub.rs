@@ -132,32 +132,43 @@ impl Scrubber {
         round.began + ROUND
     }
 
-    /// Answers whether the round came to its end.
+    /// Answers whether the round came to its end. What lies ahead is looked up again and again: whoever holds a log or
+    /// a segment keeps its files on the disk, deleted or not, and a round takes hours.
     fn walk(&self, dir: usize, round: &mut Round) -> bool {
         let mut saved = self.now();
-        for log in self.dirs.logs_of(dir) {
-            let segments = log.segments.load_full();
-            let (_, sealed) = segments.split_last().expect("a log always has a segment");
-            for segment in sealed {
-                let place = (log.partition().topic.clone(), log.partition().partition, segment.base());
-                if round.at.as_ref().is_some_and(|at| place <= *at) {
-                    continue;
-                }
-                match self.scrub(&log, segment) {
-                    Ok(true) => {}
-                    Ok(false) => return false,
-                    Err(error) if log.failure().is_some() || error.is_not_found() => {}
-                    Err(error) => tracing::error!(partition = %log.partition(), %error, "a segment cannot be read"),
-                }
-                round.at = Some(place);
-                if self.now() - saved >= SAVED_EVERY {
-                    saved = self.now();
-                    // As at the end of the round.
-                    let _ = write_round(self.dirs.dirs()[dir].path(), round);
-                }
+        let mut last: Option<Place> = None;
+        while let Some((place, log, segment)) = self.next(dir, round.at.as_ref(), last.as_ref()) {
+            if last.as_ref().is_none_or(|last| !is_same_partition(last, &place)) {
+                // What is sealed from now on waits for the next round, or a busy partition would never be left.
+                last = sealed_of(&log).pop().map(|segment| place_of(&log, &segment));
+            }
+            match self.scrub(&log, &segment) {
+                Ok(true) => {}
+                Ok(false) => return false,
+                Err(error) if log.failure().is_some() || error.is_not_found() => {}
+                Err(error) => tracing::error!(partition = %log.partition(), %error, "a segment cannot be read"),
+            }
+            round.at = Some(place);
+            if self.now() - saved >= SAVED_EVERY {
+                saved = self.now();
+                // As at the end of the round.
+                let _ = write_round(self.dirs.dirs()[dir].path(), round);
             }
         }
         true
+    }
+
+    /// The first segment behind `at`, but for those of the partition of `last` that lie behind that.
+    fn next(&self, dir: usize, at: Option<&Place>, last: Option<&Place>) -> Option<(Place, Arc<Log>, Arc<Segment>)> {
+        let candidates = self.dirs.logs_in(dir).into_iter().filter_map(|log| {
+            let is_due = |place: &Place| {
+                at.is_none_or(|at| place > at)
+                    && last.is_none_or(|last| !is_same_partition(last, place) || place <= last)
+            };
+            let segment = sealed_of(&log).into_iter().find(|segment| is_due(&place_of(&log, segment)))?;
+            Some((place_of(&log, &segment), log, segment))
+        });
+        candidates.min_by(|(one, ..), (other, ..)| one.cmp(other))
     }
 
     /// Checks one segment; answers false if it was stopped meanwhile.
@@ -169,7 +180,7 @@ impl Scrubber {
         let size = segment.size();
         let mut scanner = Scanner::new(file.clone(), path, 0, size, WALK_WINDOW_BYTES);
         let mut at = 0;
-        while at < size && log.failure().is_none() {
+        while at < size && log.failure().is_none() && !segment.is_deleted() {
             let until = size.min(at + STEP_BYTES);
             let step = FileRange { file: file.clone(), position: at, len: (until - at) as usize };
             let was_resident = step.is_resident(step.len);
@@ -203,13 +214,19 @@ impl Scrubber {
     }
 }
 
-impl LogDirs {
-    /// The logs of a directory, in the order of their names.
-    pub(super) fn logs_of(&self, dir: usize) -> Vec<Arc<Log>> {
-        let mut logs = self.logs_in(dir);
-        logs.sort_by(|a, b| a.partition().cmp(b.partition()));
-        logs
-    }
+fn place_of(log: &Log, segment: &Segment) -> Place {
+    (log.partition().topic.clone(), log.partition().partition, segment.base())
+}
+
+fn is_same_partition(one: &Place, other: &Place) -> bool {
+    (&one.0, one.1) == (&other.0, other.1)
+}
+
+/// The segments that are appended to no more.
+fn sealed_of(log: &Log) -> Vec<Arc<Segment>> {
+    let segments = log.segments.load();
+    let (_, sealed) = segments.split_last().expect("a log always has a segment");
+    sealed.to_vec()
 }
 
 fn read_round(dir: &Path) -> Option<Round> {

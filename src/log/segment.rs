@@ -169,6 +169,11 @@ impl Segment {
         file_path(&self.dir.load(), self.base, kind, state)
     }
 
+    /// Whether its files are about to be removed.
+    pub fn is_deleted(&self) -> bool {
+        *self.state.lock().expect("this lock is never held across a panic") == FileState::Deleted
+    }
+
     /// The open log file.
     pub fn file(&self) -> Result<Arc<File>, LogError> {
         self.open(&self.log_slot, FileKind::Log, |held| &held.log)

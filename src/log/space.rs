@@ -237,7 +237,7 @@ impl LogDirs {
     /// Applies retention to the logs of a directory, but for those that the cleaner looks after.
     pub(super) fn reclaim(&self, dir: usize) {
         let now = self.context().clock.wall();
-        let logs = self.logs_of(dir).into_iter();
+        let logs = self.logs_in(dir).into_iter();
         for log in logs.filter(|log| log.failure().is_none() && !log.config().cleanup_policy.compact) {
             if let Err(error) = log.apply_retention(now, log.high_watermark()) {
                 tracing::debug!(partition = %log.partition(), %error, "retention failed");

@@ -136,3 +136,30 @@ fn a_round_goes_on_where_it_was_stopped() {
     assert_eq!(scrubber.round(0, Millis(1_000_000)), Millis(999_000 + 86_400_000));
     assert_eq!(scrubber.measures().checked_bytes, log.segments.load()[2].size());
 }
+
+#[test]
+fn a_round_holds_no_log_but_the_one_it_is_at() {
+    let node = Node::new(1);
+    let dirs = Arc::new(node.claim(1).unwrap());
+    dirs.load(&|_| Arc::new(topic_config())).unwrap();
+    let config = Arc::new(TopicConfig { segment_bytes: 2_000, ..topic_config() });
+    let logs = ["a", "b"].map(|topic| {
+        let log = dirs.create(&TopicPartition::new(topic, 0), TopicId::ONE, config.clone(), None).unwrap();
+        while log.segment_count() == 1 {
+            append(&log, batch(&[1], 100, Compression::None));
+        }
+        Arc::downgrade(&log)
+    });
+    // A byte a second: it is at the first log for as long as this takes.
+    let scrubber = Scrubber::new(dirs.clone(), 1);
+    std::thread::scope(|scope| {
+        scope.spawn(|| scrubber.round(0, Millis(1_000_000)));
+        while scrubber.measures().checked_bytes == 0 {
+            std::thread::yield_now();
+        }
+        dirs.delete(&TopicPartition::new("b", 0), Millis(1_000_000)).unwrap();
+        let held = logs.map(|log| log.upgrade().is_some());
+        scrubber.stop();
+        assert_eq!(held, [true, false]);
+    });
+}
