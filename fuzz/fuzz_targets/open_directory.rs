@@ -149,6 +149,7 @@ fn claim() -> Option<LogDirs> {
         recovery_checkpoint_interval: Millis(60_000),
         log_start_checkpoint_interval: Millis(60_000),
         high_watermark_checkpoint_interval: Millis(5_000),
+        reserve_bytes: Some(0),
     };
     let dirs = LogDirs::claim(options, LogContext::new(8, clock(), ProducerRules::default())).ok()?;
     dirs.load(&|_| CONFIG.clone()).ok()?;
