@@ -5,7 +5,7 @@ from .shell import REPOSITORY
 
 PAGE = REPOSITORY / "docs" / "clients.md"
 # Rows of these are about the broker itself.
-NOT_CLIENTS = {"-", "broker", "kafka"}
+NOT_CLIENTS = {"-", "broker", "fsck", "kafka"}
 HEAD = """# Clients and tools known to work
 
 What passed in a run of the compatibility suite, with unmodified libraries and programs; the suite writes this page
