@@ -261,10 +261,14 @@ impl Housekeeping {
     fn start(log_dirs: &Arc<LogDirs>) -> Result<Housekeeping, BrokerError> {
         let stop = Arc::new(AtomicBool::new(false));
         let (dirs, stopped) = (log_dirs.clone(), stop.clone());
-        let thread = std::thread::Builder::new().name("log-housekeeping".into());
-        let thread = thread.spawn(move || dirs.run_housekeeping(&stopped)).map_err(BrokerError::Thread)?;
+        let thread = thread("log-housekeeping", move || dirs.run_housekeeping(&stopped))?;
         Ok(Housekeeping { stop, thread })
     }
+}
+
+/// Starts a thread that lives as long as the node.
+fn thread(name: &str, work: impl FnOnce() + Send + 'static) -> Result<Thread<()>, BrokerError> {
+    std::thread::Builder::new().name(name.to_owned()).spawn(work).map_err(BrokerError::Thread)
 }
 
 fn metrics() -> Arc<Metrics> {
@@ -297,12 +301,11 @@ fn client_telemetry(config: &BrokerConfig, clock: &Clock, metrics: &Metrics) -> 
     let shown = telemetry.clone();
     metrics.register_families("Pushed by a client", move || shown.families());
     let asked = telemetry.clone();
-    metrics.register_gauges("telemetry_clients", "Clients that ask what metrics to push", move || {
-        vec![(Vec::new(), asked.instances() as f64)]
-    });
+    metrics
+        .register_gauge("telemetry_clients", "Clients that ask what metrics to push", move || asked.instances() as f64);
     let asked = telemetry.clone();
-    metrics.register_gauges("telemetry_dropped", "Numbers of clients that were pushed and not kept", move || {
-        vec![(Vec::new(), asked.dropped() as f64)]
+    metrics.register_gauge("telemetry_dropped", "Numbers of clients that were pushed and not kept", move || {
+        asked.dropped() as f64
     });
     telemetry
 }
@@ -319,10 +322,10 @@ fn open_storage(
         tracing::info!("formatted {:?}: they were empty", config.log_dirs);
     }
     let context = storage::context(&config, clock);
-    storage::examine(&config)?;
+    let identity = storage::examine(&config)?;
     let examined = ExaminedCluster::read(store, context.clone(), clock.clone())?;
     storage::refuse_guards(examined.image(), &config)?;
-    let log_dirs = Arc::new(storage::claim(&config, context)?);
+    let log_dirs = Arc::new(storage::claim(&config, identity, context)?);
     durability::acknowledge_synced(&log_dirs, &config, &setup.data);
     if let Some(dir) = setup.config.is_built_in().then(|| config.log_dirs.first()).flatten()
         && let Err(error) = setup.config.write_properties(&dir.join(WRITTEN_PROPERTIES))

@@ -54,6 +54,16 @@ impl Metrics {
         self.lock().register_collector(Box::new(AskedGauges { name, help, read: Box::new(read) }));
     }
 
+    /// Adds one gauge without labels that is asked for at each scrape.
+    pub fn register_gauge(
+        &self,
+        name: &'static str,
+        help: &'static str,
+        read: impl Fn() -> f64 + Send + Sync + 'static,
+    ) {
+        self.register_gauges(name, help, move || vec![(Labels::new(), read())]);
+    }
+
     /// Adds metrics whose names are known at each scrape only.
     pub fn register_families(&self, help: &'static str, read: impl Fn() -> Vec<Family> + Send + Sync + 'static) {
         self.lock().register_collector(Box::new(AskedFamilies { help, read: Box::new(read) }));

@@ -9,6 +9,7 @@ set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 target=${1:-$here/../.work/kafka}
+. "$here/assemble.sh"
 
 launchers='
 connect-distributed org.apache.kafka.connect.cli.ConnectDistributed
@@ -51,48 +52,10 @@ kafka-verifiable-producer org.apache.kafka.tools.VerifiableProducer
 kafka-verifiable-share-consumer org.apache.kafka.tools.VerifiableShareConsumer
 '
 
-recipe=$(cat "${BASH_SOURCE[0]}" "$here/pom.xml" | cksum)
-if [ "$(cat "$target/.made-from" 2>/dev/null)" = "$recipe" ]; then exit 0; fi
-for program in java mvn; do
-  command -v "$program" >/dev/null || { echo "install.sh: $program is not installed (Debian: default-jdk-headless, maven)" >&2; exit 1; }
-done
-
-# Built aside and renamed at the end, so that an interrupted run leaves nothing that looks complete.
-mkdir -p "$(dirname "$target")"
-staging=$(mktemp -d "$(dirname "$target")/kafka.XXXXXX")
-trap 'rm -rf "$staging"' EXIT
-for attempt in 1 2 3; do
-  mvn -q -B -f "$here/pom.xml" org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy-dependencies \
-    -DoutputDirectory="$staging/libs" -DincludeScope=runtime >&2 && break
-  [ "$attempt" = 3 ] && { echo "install.sh: Maven could not fetch Kafka's jars" >&2; exit 1; }
-  sleep $((attempt * 3))
-done
-
-cat > "$staging/log4j2.properties" <<'P'
-status=ERROR
-rootLogger.level=${env:KAFKA_LOG_LEVEL:-WARN}
-rootLogger.appenderRefs=stderr
-rootLogger.appenderRef.stderr.ref=STDERR
-appender.stderr.type=Console
-appender.stderr.name=STDERR
-appender.stderr.target=SYSTEM_ERR
-appender.stderr.layout.type=PatternLayout
-appender.stderr.layout.pattern=[%d] %p %m (%c)%n%throwable{short}
-P
-
-mkdir -p "$staging/bin"
+begin "$target" "$(cat "${BASH_SOURCE[0]}" "$here/assemble.sh" "$here/pom.xml" | cksum)"
+fetch "$here/pom.xml"
 while read -r name class; do
   [ -n "$name" ] || continue
-  cat > "$staging/bin/$name.sh" <<L
-#!/usr/bin/env bash
-home=\$(cd "\$(dirname "\${BASH_SOURCE[0]}")/.." && pwd)
-exec java \${KAFKA_HEAP_OPTS:--Xmx512M} \${KAFKA_JVM_OPTS:--XX:+UseG1GC} -Dlog4j2.configurationFile="\$home/log4j2.properties" -cp "\$home/libs/*" $class "\$@"
-L
-  chmod +x "$staging/bin/$name.sh"
+  launcher "$name" "$class"
 done <<< "$launchers"
-
-echo "$recipe" > "$staging/.made-from"
-chmod 755 "$staging"
-rm -rf "$target"
-mv "$staging" "$target"
-trap - EXIT
+finish

@@ -17,9 +17,10 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from beside import KINDS, head, line, median, rounds, write  # noqa: E402
-from harness import clients, install, wire  # noqa: E402
+from bench import prepare  # noqa: E402
+from harness import clients, wire  # noqa: E402
 from harness.broker import Broker  # noqa: E402
-from harness.shell import COMPAT, WORK, Failed, end, end_all, run, spawn  # noqa: E402
+from harness.shell import WORK, Failed, end, end_all, run, spawn  # noqa: E402
 
 TOPIC = "recovery"
 RECORD_BYTES = 1024
@@ -40,10 +41,7 @@ def main() -> int:
     sizes = options.gigabytes or [10, 1]
     kinds = [options.only] if options.only else KINDS
     try:
-        parts = ["jvm", "java", "librdkafka", *(["ottla"] if "ottla" in kinds else [])]
-        install.prepare_all(parts)
-        install.need(*parts)
-        run(["cc", "-O2", "-Wall", "-o", WORK / "rdperf", COMPAT / "perf" / "rdperf.c", "-lrdkafka"])
+        prepare(kinds)
         found = rounds(kinds, options.rounds, lambda kind: {
             f"{size:g} GB": measure(kind, options.partitions, size, after="ottla" in kinds and "jvm" in kinds) for size in sizes
         })

@@ -4,6 +4,7 @@ import os
 import subprocess
 import time
 import urllib.request
+from pathlib import Path
 
 from diff.batches import batch
 from harness import clients, wire
@@ -47,8 +48,7 @@ def run(context: Context) -> None:
         return
     broker = context.broker("disk-full", PROPERTIES)
     mounted = broker.root / "small"
-    mounted.mkdir()
-    if os.getuid() != 0 or subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={SIZE}", "tmpfs", mounted], check=False).returncode:
+    if not mount_tmpfs(mounted, SIZE):
         context.check("broker", "disk-full", cannot_mount)
         return
     try:
@@ -65,6 +65,12 @@ def run(context: Context) -> None:
         broker.kill()
         subprocess.run(["umount", "-l", mounted], check=False)
         broker.close()
+
+
+def mount_tmpfs(where: Path, size: int) -> bool:
+    """Makes the directory a file system of its own; answers whether that is possible here."""
+    where.mkdir()
+    return os.getuid() == 0 and not subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", where], check=False).returncode
 
 
 def cannot_mount():

@@ -10,9 +10,9 @@ from harness import clients, wire
 from harness.check import eventually, expect
 from harness.context import Context
 from harness.install import need
-from harness.shell import Skip, run as run_program
+from harness.shell import run as run_program
 
-from .disk_full import metric
+from .disk_full import cannot_mount, metric, mount_tmpfs
 
 MIB = 1 << 20
 RECORDS = 9_000
@@ -102,8 +102,7 @@ def scrubbed(broker, base: int, following: int, position: int) -> str:
 def failing(context: Context) -> None:
     broker = context.broker("disk-sick", {"log.flush.offset.checkpoint.interval.ms": "500"})
     mounted = broker.root / "second"
-    mounted.mkdir()
-    if os.getuid() != 0 or subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64m", "tmpfs", mounted], check=False).returncode:
+    if not mount_tmpfs(mounted, 64 * MIB):
         context.check("broker", "disk-sick", cannot_mount)
         return
     try:
@@ -116,10 +115,6 @@ def failing(context: Context) -> None:
         broker.kill()
         subprocess.run(["umount", "-l", mounted], check=False)
         broker.close()
-
-
-def cannot_mount():
-    raise Skip("a file system of its own cannot be mounted here")
 
 
 def one_fails(broker, mounted: Path) -> str:

@@ -102,7 +102,7 @@ fn register(cleaner: &Arc<LogCleaner>, metrics: &Metrics, clock: &Clock) {
     ];
     for (name, help, read) in gauges {
         let cleaner = cleaner.clone();
-        metrics.register_gauges(name, help, move || vec![(Labels::new(), read(&cleaner))]);
+        metrics.register_gauge(name, help, move || read(&cleaner));
     }
     register_uncleanable(cleaner, metrics);
 }

@@ -20,7 +20,7 @@ pub struct Disks {
 }
 
 impl Disks {
-    /// Begins to watch the directories of `log_dirs`, whose logs are open.
+    /// Begins to watch the directories of `log_dirs`, whose logs may still be opened.
     pub fn start(log_dirs: &Arc<LogDirs>, config: &BrokerConfig, metrics: &Metrics) -> Result<Disks, BrokerError> {
         durability::register(log_dirs, metrics);
         let space = SpaceWatch::start(log_dirs, metrics)?;

@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use super::BrokerError;
+use super::{BrokerError, thread};
 use crate::log::LogDirs;
-use crate::metrics::{Labels, Metrics};
+use crate::metrics::Metrics;
 
 /// How long the start waits for the logs: those of most nodes are open by then, and no client is sent away.
 const WAIT_MAX: Duration = Duration::from_millis(300);
@@ -22,15 +22,12 @@ impl Recovery {
     pub fn start(log_dirs: &Arc<LogDirs>, metrics: &Metrics) -> Result<Recovery, BrokerError> {
         let dirs = log_dirs.clone();
         let help = "Partitions whose log is not open yet after the start";
-        metrics.register_gauges("unopened_partitions", help, move || {
-            vec![(Labels::new(), dirs.unopened().partitions as f64)]
-        });
+        metrics.register_gauge("unopened_partitions", help, move || dirs.unopened().partitions as f64);
         let dirs = log_dirs.clone();
         let help = "Bytes of logs that are still to be read after an unclean stop";
-        metrics.register_gauges("unrecovered_bytes", help, move || vec![(Labels::new(), dirs.unopened().bytes as f64)]);
+        metrics.register_gauge("unrecovered_bytes", help, move || dirs.unopened().bytes as f64);
         let dirs = log_dirs.clone();
-        let thread = std::thread::Builder::new().name("log-recovery".into());
-        let thread = thread.spawn(move || dirs.open_logs()).map_err(BrokerError::Thread)?;
+        let thread = thread("log-recovery", move || dirs.open_logs())?;
         log_dirs.wait_until_open(WAIT_MAX);
         log_dirs.ensure_some_online()?;
         Ok(Recovery { log_dirs: log_dirs.clone(), thread })

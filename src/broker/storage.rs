@@ -7,12 +7,9 @@ use crate::config::BrokerConfig;
 use crate::log::producer_state::ProducerRules;
 use crate::log::{LogContext, LogDirs, LogDirsOptions, MetaProperties, unopened};
 use crate::metadata::MetadataImage;
-use crate::quorum;
-use crate::types::{BrokerId, Clock, Millis};
+use crate::quorum::{self, METADATA_LOG};
+use crate::types::{BrokerId, Clock, METADATA_TOPIC, Millis};
 
-/// The metadata log's directory below its log directory.
-const METADATA_LOG: &str = "__cluster_metadata-0";
-const METADATA_TOPIC: &str = "__cluster_metadata";
 /// Descriptors left to connections and to what is not cached.
 const DESCRIPTORS_RESERVED: u64 = 4096;
 /// The most that the logs keep open by themselves.
@@ -25,12 +22,13 @@ pub fn context(config: &BrokerConfig, clock: &Clock) -> Arc<LogContext> {
     LogContext::new(descriptors(), clock.clone(), producer_rules(config))
 }
 
-/// Looks whether the directories are whole, this node's, and nobody else's. Nothing in them changes.
-pub fn examine(config: &BrokerConfig) -> Result<(), BrokerError> {
+/// Looks whether the directories are whole, this node's, and nobody else's; answers whose they are. Nothing in them changes.
+pub fn examine(config: &BrokerConfig) -> Result<MetaProperties, BrokerError> {
     let identity = identity(config)?;
     check_metadata_dir(config)?;
     unopened::examine(&config.log_dirs, &identity)?;
-    refuse_without_metadata(config)
+    refuse_without_metadata(config)?;
+    Ok(identity)
 }
 
 /// Partitions of which the metadata knows nothing would be strangers in a cluster that begins anew.
@@ -48,9 +46,12 @@ fn refuse_without_metadata(config: &BrokerConfig) -> Result<(), BrokerError> {
     Ok(())
 }
 
-/// Locks the directories and makes them this node's.
-pub fn claim(config: &BrokerConfig, context: Arc<LogContext>) -> Result<LogDirs, BrokerError> {
-    let identity = identity(config)?;
+/// Locks the directories and makes them this node's, as [`examine`] found it.
+pub fn claim(
+    config: &BrokerConfig,
+    identity: MetaProperties,
+    context: Arc<LogContext>,
+) -> Result<LogDirs, BrokerError> {
     let options = LogDirsOptions {
         dirs: config.log_dirs.clone(),
         identity,

@@ -18,6 +18,8 @@ pub const HIGH_WATERMARK: &str = "replication-offset-checkpoint";
 pub const LOG_START: &str = "log-start-offset-checkpoint";
 /// How far compaction has come.
 pub const CLEANER: &str = "cleaner-offset-checkpoint";
+/// The checkpoints of a log directory.
+pub const OF_DIRECTORY: [&str; 4] = [RECOVERY_POINT, LOG_START, HIGH_WATERMARK, CLEANER];
 /// The epochs of a partition's leaders.
 pub const LEADER_EPOCH: &str = "leader-epoch-checkpoint";
 /// The topic id of a partition.

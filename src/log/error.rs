@@ -46,10 +46,15 @@ pub enum LogError {
     DirectoryNotFound { path: PathBuf },
 }
 
+/// Whether the operating system refuses to take more: the file system or a quota is full.
+pub fn is_full(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+}
+
 /// What the administrator can do about a refusal of the operating system.
 pub fn remedy(error: &io::Error) -> &'static str {
     match error.kind() {
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "; free space there",
+        _ if is_full(error) => "; free space there",
         io::ErrorKind::PermissionDenied => "; let the user who runs this read and write it",
         io::ErrorKind::ReadOnlyFilesystem => "; mount the file system for writing",
         io::ErrorKind::IsADirectory => "; put back the file that was there",
@@ -88,8 +93,7 @@ impl LogError {
 
     /// Whether there is no room on the disk, which passes. A sync that fails so has lost what was written before it.
     pub fn is_out_of_space(&self) -> bool {
-        let full = |kind| matches!(kind, io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded);
-        matches!(self, LogError::Io { source, action, .. } if full(source.kind()) && !action.starts_with("sync"))
+        matches!(self, LogError::Io { source, action, .. } if is_full(source) && !action.starts_with("sync"))
     }
 
     /// Whether the device itself says that it cannot read, and not just a file that is not there.

@@ -23,8 +23,6 @@ use super::unopened::same_directory;
 use super::work::Work;
 use super::{LogError, ballast, disk};
 
-/// The metadata log's directory, which belongs to the quorum.
-pub(super) const METADATA_TOPIC: &str = "__cluster_metadata";
 /// Up to so many logs are synced one by one at a stop; for more the file system is synced as a whole.
 const SYNCED_ONE_BY_ONE_MAX: usize = 256;
 

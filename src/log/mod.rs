@@ -56,7 +56,7 @@ mod tests;
 
 pub use cleaner::{CleanerSettings, LogCleaner, Uncleanable};
 pub use description::{DirDescription, ReplicaDescription};
-pub use error::{LogError, remedy};
+pub use error::{LogError, is_full, remedy};
 pub use inspection::{BadBatch, CHECKED_BYTES_MAX};
 pub use leader_epochs::LeaderEpochs;
 pub use log_dir::LogDir;

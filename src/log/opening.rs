@@ -7,12 +7,12 @@ use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Condvar, Mutex, MutexGuard, OnceLock};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock};
 use std::time::{Duration, Instant};
 
-use crate::types::{Millis, Offset, TopicPartition, is_internal_topic};
+use crate::types::{METADATA_TOPIC, Millis, Offset, TopicPartition, is_internal_topic};
 
-use super::log_dirs::{LogDirs, METADATA_TOPIC, Placed, TopicConfigs};
+use super::log_dirs::{LogDirs, Placed, TopicConfigs};
 use super::names::{PartitionDir, delete_dir_name, parse_dir_name};
 use super::partition_log::{Log, LogOptions};
 use super::work::Work;
@@ -286,7 +286,7 @@ impl LogDirs {
         true
     }
 
-    fn open_found(&self, found: &Found) -> Result<std::sync::Arc<Log>, LogError> {
+    fn open_found(&self, found: &Found) -> Result<Arc<Log>, LogError> {
         match self.dirs[found.dir].failure() {
             None => Log::open(&found.options, self.context.clone()),
             Some(reason) => {
@@ -297,7 +297,7 @@ impl LogDirs {
     }
 
     /// Enters an opened log, or why it is not open. Answers whether what the checkpoints say has still to be kept.
-    fn place(&self, found: &Found, opened: Result<std::sync::Arc<Log>, LogError>) -> bool {
+    fn place(&self, found: &Found, opened: Result<Arc<Log>, LogError>) -> bool {
         let partition = &found.options.partition;
         let error = match opened {
             Ok(log) if found.is_future => {

@@ -65,7 +65,7 @@ fn examine_one(dir: &Path, identity: &MetaProperties) -> Result<Option<Directory
         };
     };
     check_identity(dir, &found, identity)?;
-    for file in [checkpoint::RECOVERY_POINT, checkpoint::LOG_START, checkpoint::HIGH_WATERMARK, checkpoint::CLEANER] {
+    for file in checkpoint::OF_DIRECTORY {
         match checkpoint::read_offsets(&dir.join(file)) {
             // What is no checkpoint is passed over when the logs are opened.
             Ok(_) | Err(LogError::BadFile { .. }) => {}

@@ -3,7 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::log::remedy;
+use crate::log::{is_full, remedy};
 use crate::metadata::ReplayError;
 use crate::protocol::message::RecordError;
 use crate::types::Offset;
@@ -38,10 +38,9 @@ impl QuorumError {
 
     /// Whether there is no room on the disk.
     pub(super) fn is_out_of_space(&self) -> bool {
-        let full = |kind| matches!(kind, io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded);
         match self {
             QuorumError::Full(_) => true,
-            QuorumError::Io { source, action, .. } => full(source.kind()) && *action != "sync",
+            QuorumError::Io { source, action, .. } => is_full(source) && *action != "sync",
             _ => false,
         }
     }

@@ -20,7 +20,12 @@ use crate::types::{
 
 const ROUNDS: usize = 20_000;
 
-fn log(root: &std::path::Path) -> Arc<Log> {
+fn log_context() -> Arc<LogContext> {
+    let clock = Clock::Manual(Arc::new(AtomicI64::new(1_000_000)));
+    LogContext::new(8, clock, ProducerRules::default())
+}
+
+fn log(root: &std::path::Path, context: Arc<LogContext>) -> Arc<Log> {
     let dir = root.join("t-0");
     std::fs::create_dir(&dir).unwrap();
     let loaded = load(None, &[], &|_: &str| None).unwrap();
@@ -33,8 +38,7 @@ fn log(root: &std::path::Path) -> Arc<Log> {
         log_start: Offset::ZERO,
         high_watermark: Offset::ZERO,
     };
-    let clock = Clock::Manual(Arc::new(AtomicI64::new(1_000_000)));
-    Log::open(&options, LogContext::new(8, clock, ProducerRules::default())).unwrap()
+    Log::open(&options, context).unwrap()
 }
 
 /// A controlled shutdown takes the leader and, with eligible leader replicas (KIP-966), the last in-sync replica in one
@@ -51,7 +55,7 @@ fn a_produce_sees_one_leadership() {
         isr: vec![this_broker],
     };
     let left = Leadership { leader: BrokerId(-1), isr: Vec::new(), ..leading.clone() };
-    let partition = Partition::new(this_broker, TopicId::ONE, log(root.path()), leading.clone());
+    let partition = Partition::new(this_broker, TopicId::ONE, log(root.path(), log_context()), leading.clone());
     let mut builder = BatchBuilder::new(Offset::ZERO);
     builder.append(Millis(1_000_000), None, Some(b"v"), &[]);
     let records: Bytes = builder.build();
@@ -90,7 +94,7 @@ fn a_transaction_holds_readers_back_from_its_first_batch_to_its_marker() {
         replicas: vec![this_broker],
         isr: vec![this_broker],
     };
-    let partition = Partition::new(this_broker, TopicId::ONE, log(root.path()), leading);
+    let partition = Partition::new(this_broker, TopicId::ONE, log(root.path(), log_context()), leading);
     let (id, epoch) = (ProducerId(7), ProducerEpoch(0));
     let mut builder = BatchBuilder::new(Offset::ZERO).producer(id, epoch, 0).transactional();
     builder.append(Millis(1_000_000), None, Some(b"v"), &[]);
@@ -134,22 +138,9 @@ fn a_transaction_holds_readers_back_from_its_first_batch_to_its_marker() {
 
 /// A partition of a topic whose records count once they are synced, on the threads of `blocking`.
 fn synced_partition(root: &std::path::Path, blocking: Option<tokio::runtime::Handle>) -> (Arc<Log>, Arc<Partition>) {
-    let dir = root.join("t-0");
-    std::fs::create_dir(&dir).unwrap();
-    let loaded = load(None, &[], &|_: &str| None).unwrap();
-    let options = LogOptions {
-        partition: TopicPartition::new("t", 0),
-        dir,
-        config: Arc::new(ConfigStore::new(loaded.broker).topic_config(&BTreeMap::new())),
-        clean: false,
-        recovery_point: Offset::ZERO,
-        log_start: Offset::ZERO,
-        high_watermark: Offset::ZERO,
-    };
-    let clock = Clock::Manual(Arc::new(AtomicI64::new(1_000_000)));
-    let context = LogContext::new(8, clock, ProducerRules::default());
+    let context = log_context();
     context.acknowledge_synced(TopicPatterns::parse("t").unwrap(), blocking);
-    let log = Log::open(&options, context).unwrap();
+    let log = log(root, context);
     let leadership = Leadership {
         leader: BrokerId(1),
         leader_epoch: LeaderEpoch(0),

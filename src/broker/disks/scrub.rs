@@ -3,16 +3,16 @@
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
-use crate::broker::BrokerError;
+use crate::broker::{BrokerError, thread};
 use crate::config::BrokerConfig;
 use crate::log::{LogDirs, Scrubber};
-use crate::metrics::{Labels, Metrics};
+use crate::metrics::Metrics;
 
 /// The scrubber, unless it is switched off.
 pub struct Scrub(Option<(Arc<Scrubber>, JoinHandle<()>)>);
 
 impl Scrub {
-    /// Starts to look for damage in the logs of `log_dirs`, all of which are open.
+    /// Starts to look for damage in the logs of `log_dirs`, once all of them are open.
     pub fn start(log_dirs: &Arc<LogDirs>, config: &BrokerConfig, metrics: &Metrics) -> Result<Scrub, BrokerError> {
         register_damage(log_dirs, metrics);
         if config.ottla_scrub_bytes_per_second == 0 {
@@ -21,8 +21,7 @@ impl Scrub {
         let scrubber = Arc::new(Scrubber::new(log_dirs.clone(), config.ottla_scrub_bytes_per_second));
         register(&scrubber, metrics);
         let runs = scrubber.clone();
-        let thread = std::thread::Builder::new().name("log-scrub".into());
-        let thread = thread.spawn(move || runs.run()).map_err(BrokerError::Thread)?;
+        let thread = thread("log-scrub", move || runs.run())?;
         Ok(Scrub(Some((scrubber, thread))))
     }
 
@@ -38,14 +37,14 @@ impl Scrub {
 
 fn register(scrubber: &Arc<Scrubber>, metrics: &Metrics) {
     let asked = scrubber.clone();
-    metrics.register_gauges(
+    metrics.register_gauge(
         "log_scrub_checked_bytes",
         "Bytes that the scrubber has checked since the start",
-        move || vec![(Labels::new(), asked.measures().checked_bytes as f64)],
+        move || asked.measures().checked_bytes as f64,
     );
     let asked = scrubber.clone();
     let help = "Rounds of the scrubber through a log directory that have ended since the start";
-    metrics.register_gauges("log_scrub_rounds", help, move || vec![(Labels::new(), asked.measures().rounds as f64)]);
+    metrics.register_gauge("log_scrub_rounds", help, move || asked.measures().rounds as f64);
 }
 
 fn register_damage(log_dirs: &Arc<LogDirs>, metrics: &Metrics) {

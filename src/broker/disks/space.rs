@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 
-use crate::broker::BrokerError;
+use crate::broker::{BrokerError, thread};
 use crate::log::{LogDir, LogDirs};
 use crate::metrics::Metrics;
 
@@ -22,8 +22,7 @@ impl SpaceWatch {
         register(log_dirs, metrics);
         let stop = Arc::new(AtomicBool::new(false));
         let (dirs, stopped) = (log_dirs.clone(), stop.clone());
-        let thread = std::thread::Builder::new().name("disk-space".into());
-        let thread = thread.spawn(move || dirs.run_space_watch(&stopped)).map_err(BrokerError::Thread)?;
+        let thread = thread("disk-space", move || dirs.run_space_watch(&stopped))?;
         Ok(SpaceWatch { log_dirs: log_dirs.clone(), stop, thread })
     }
 

@@ -13,10 +13,6 @@ use crate::log::{LogError, MetaProperties, checkpoint, log_dir};
 use crate::quorum::METADATA_LOG;
 use crate::types::{Offset, TopicPartition};
 
-/// The checkpoints of a directory, in the order in which they are looked at.
-const CHECKPOINTS: [&str; 4] =
-    [checkpoint::RECOVERY_POINT, checkpoint::LOG_START, checkpoint::HIGH_WATERMARK, checkpoint::CLEANER];
-
 /// A log directory as it lies there.
 pub(super) struct LogDirectory {
     pub(super) path: PathBuf,
@@ -43,7 +39,7 @@ impl LogDirectory {
         };
         directory.meta = directory.read_meta(findings)?;
         directory.list(findings)?;
-        for name in CHECKPOINTS {
+        for name in checkpoint::OF_DIRECTORY {
             let entries = directory.read_checkpoint(name, findings)?;
             directory.checkpoints.insert(name, entries);
         }
@@ -121,7 +117,7 @@ impl LogDirectory {
 
     /// Entries of partitions that are not here.
     pub(super) fn orphans(&self, findings: &mut Findings) {
-        for name in CHECKPOINTS {
+        for name in checkpoint::OF_DIRECTORY {
             let mut orphans: Vec<&TopicPartition> = self.checkpoints[name].keys().collect();
             orphans.retain(|partition| !self.partitions.iter().any(|(here, _)| here == *partition));
             orphans.sort();
@@ -138,7 +134,7 @@ impl LogDirectory {
         if !extent.sound {
             return;
         }
-        for name in CHECKPOINTS {
+        for name in checkpoint::OF_DIRECTORY {
             let Some(offset) = self.entry(name, partition) else { continue };
             if offset <= extent.end && offset >= Offset::ZERO {
                 continue;

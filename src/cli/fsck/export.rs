@@ -1,20 +1,18 @@
 //! Salvaging a partition: every record that can still be read, as lines of JSON or into a topic.
 
 use std::collections::HashMap;
-use std::fs::{self, File};
+use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use super::batches::{BatchCheck, Verdict};
+use super::log_file::{LogFile, WINDOW_BYTES};
 use super::producers::Producers;
 use crate::log::names::{FileKind, FileState, parse_file_name};
-use crate::log::scan::{Located, SEEK_WINDOW_BYTES, Scanner, Step};
-use crate::log::{AbortedTxn, LogError, resync};
+use crate::log::scan::{Located, SEEK_WINDOW_BYTES, Step};
+use crate::log::{AbortedTxn, LogError};
 use crate::protocol::batch::{BatchHeader, RecordRef};
 use crate::protocol::control::ControlType;
 use crate::types::{Offset, ProducerId};
-
-const WINDOW_BYTES: usize = 1 << 20;
 
 /// What became of the transaction that a record was written in.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -90,26 +88,20 @@ fn logs_in_order(dir: &Path) -> Result<Vec<PathBuf>, LogError> {
 
 /// Where the first batch of a file that can be read begins.
 fn first_offset(path: &Path) -> Result<Option<Offset>, LogError> {
-    let (file, size) = open(path)?;
+    let file = LogFile::open(path)?;
     let mut from = 0;
     loop {
-        let mut scan = Scanner::new(file.clone(), path.to_path_buf(), from, size, SEEK_WINDOW_BYTES);
+        let mut scan = file.scan(from, SEEK_WINDOW_BYTES);
         match scan.step()? {
             Step::End => return Ok(None),
             Step::Batch(batch) if scan.checksum_valid(&batch)? => return Ok(Some(batch.header.base_offset)),
             Step::Batch(_) | Step::Broken(_) => {}
         }
-        match resync::find_good_batch(&file, path, from, size, Offset::ZERO)? {
+        match file.find_good_batch(from, Offset::ZERO)? {
             Some(good) => from = good,
             None => return Ok(None),
         }
     }
-}
-
-fn open(path: &Path) -> Result<(Arc<File>, u64), LogError> {
-    let file = File::open(path).map_err(LogError::io("open", path))?;
-    let size = file.metadata().map_err(LogError::io("stat", path))?.len();
-    Ok((Arc::new(file), size))
 }
 
 type EachBatch<'a> = &'a mut dyn FnMut(&BatchHeader, Option<ControlType>) -> Result<(), LogError>;
@@ -121,8 +113,8 @@ fn walk(
     each_record: super::batches::EachRecord<'_>,
     each_batch: EachBatch<'_>,
 ) -> Result<(), LogError> {
-    let (file, size) = open(path)?;
-    let mut scan = Scanner::new(file.clone(), path.to_path_buf(), 0, size, WINDOW_BYTES);
+    let file = LogFile::open(path)?;
+    let mut scan = file.scan(0, WINDOW_BYTES);
     let mut check = BatchCheck::unlimited();
     let mut due = Offset::ZERO;
     loop {
@@ -147,11 +139,11 @@ fn walk(
                 Verdict::Bad { intact: false, .. } => {}
             }
         }
-        let good = resync::find_good_batch(&file, path, at, size, due)?;
-        salvaged.lost_bytes += good.unwrap_or(size) - at;
+        let good = file.find_good_batch(at, due)?;
+        salvaged.lost_bytes += good.unwrap_or(file.size) - at;
         salvaged.places += 1;
         let Some(good) = good else { return Ok(()) };
-        scan = Scanner::new(file.clone(), path.to_path_buf(), good, size, WINDOW_BYTES);
+        scan = file.scan(good, WINDOW_BYTES);
     }
 }
 

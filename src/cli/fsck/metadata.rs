@@ -1,24 +1,23 @@
 //! The metadata log: its snapshots, its records, and the vote in `quorum-state`.
 
-use std::fs::{self, File};
+use std::fs;
 use std::path::Path;
-use std::sync::Arc;
 
 use super::batches::{BatchCheck, Verdict};
 use super::content::{Content, Fault};
 use super::directory::LogDirectory;
 use super::finding::{Finding, Findings, Fix, damage, note};
+use super::log_file::{LogFile, WINDOW_BYTES};
 use super::partition::{self, Extent, Subject};
 use super::progress::Progress;
 use super::topics::Topics;
 use crate::log::LogError;
-use crate::log::scan::{Scanner, Step};
+use crate::log::scan::Step;
 use crate::protocol::control::ControlType;
 use crate::protocol::kraft::MetadataRecord;
 use crate::quorum::{ElectionState, QuorumError, SnapshotId};
 use crate::types::{METADATA_TOPIC, Offset, TopicPartition};
 
-const WINDOW_BYTES: usize = 1 << 20;
 /// What an empty metadata log begins with.
 const BOOTSTRAP: &str = "bootstrap.checkpoint";
 const REMEDY: &str = "restore the file from a copy, or from another controller of the quorum";
@@ -107,9 +106,7 @@ fn check_snapshots(directory: &Path, findings: &mut Findings) -> Result<(Vec<Sna
 
 /// Reads a snapshot from its header to its footer; answers the first thing that is wrong with it.
 fn read_snapshot(path: &Path, sink: &mut dyn FnMut(Offset, MetadataRecord)) -> Result<Option<Finding>, LogError> {
-    let file = Arc::new(File::open(path).map_err(LogError::io("open", path))?);
-    let size = file.metadata().map_err(LogError::io("stat", path))?.len();
-    let mut scan = Scanner::new(file, path.to_path_buf(), 0, size, WINDOW_BYTES);
+    let mut scan = LogFile::open(path)?.scan(0, WINDOW_BYTES);
     let mut check = BatchCheck::new();
     let (mut header, mut footer) = (false, false);
     loop {

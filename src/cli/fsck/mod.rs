@@ -13,6 +13,7 @@ mod epochs;
 mod export;
 mod finding;
 mod json_line;
+mod log_file;
 mod metadata;
 mod partition;
 mod producers;

@@ -1,22 +1,18 @@
 //! One segment: its log from the first byte to the last, and its indexes beside it.
 
-use std::fs::File;
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use super::batches::{Verdict, export_remedy, misplaced};
 use super::content::Fault as RecordFault;
 use super::entries::{Fault, OffsetIndexCheck, TimeIndexCheck};
 use super::finding::{Finding, Fix, damage, note};
+use super::log_file::{LogFile, WINDOW_BYTES};
 use super::partition::Walk;
 use super::producers::read_txn_index;
 use crate::log::names::{FileKind, FileState, file_path};
 use crate::log::scan::{Located, Scanner, Step};
-use crate::log::{AbortedTxn, LogError, resync};
+use crate::log::{AbortedTxn, LogError};
 use crate::types::Offset;
-
-/// Bytes read at once.
-const WINDOW_BYTES: usize = 1 << 20;
 
 /// What is found of one segment.
 pub(super) struct SegmentCheck<'w, 's> {
@@ -45,8 +41,7 @@ impl<'w, 's> SegmentCheck<'w, 's> {
     /// Checks the segment of `base`. Answers the offset behind its last good batch, and whether all before it are good.
     pub(super) fn run(walk: &'w mut Walk<'s>, base: Offset, limit: Option<Offset>) -> Result<(Offset, bool), LogError> {
         let path = file_path(walk.subject.path, base, FileKind::Log, FileState::Live);
-        let file = Arc::new(File::open(&path).map_err(LogError::io("open", &path))?);
-        let size = file.metadata().map_err(LogError::io("stat", &path))?.len();
+        let file = LogFile::open(&path)?;
         let trusted = walk.subject.clean || limit.is_some_and(|limit| limit <= walk.subject.recovery_point);
         let mut check = SegmentCheck {
             walk,
@@ -54,7 +49,7 @@ impl<'w, 's> SegmentCheck<'w, 's> {
             limit,
             trusted,
             path,
-            size,
+            size: file.size,
             due: base,
             adrift: false,
             damaged: false,
@@ -90,8 +85,8 @@ impl<'w, 's> SegmentCheck<'w, 's> {
         Ok(())
     }
 
-    fn batches(&mut self, file: &Arc<File>) -> Result<(), LogError> {
-        let mut scan = Scanner::new(file.clone(), self.path.clone(), 0, self.size, WINDOW_BYTES);
+    fn batches(&mut self, file: &LogFile) -> Result<(), LogError> {
+        let mut scan = file.scan(0, WINDOW_BYTES);
         loop {
             let at = scan.position();
             let (reason, intact) = match scan.step()? {
@@ -107,14 +102,14 @@ impl<'w, 's> SegmentCheck<'w, 's> {
                 self.add_damage(at, reason);
                 continue;
             }
-            match resync::find_good_batch(file, &self.path, at, self.size, self.due)? {
+            match file.find_good_batch(at, self.due)? {
                 Some(good) => {
                     let what =
                         format!("{reason}; {} bytes cannot be read, good batches follow at byte {good}", good - at);
                     self.damaged = true;
                     self.add_damage(at, what);
                     self.adrift = true;
-                    scan = Scanner::new(file.clone(), self.path.clone(), good, self.size, WINDOW_BYTES);
+                    scan = file.scan(good, WINDOW_BYTES);
                 }
                 None => return self.tail(at, &reason),
             }

@@ -4,7 +4,7 @@ use std::fs;
 
 use super::dirs::Node;
 use super::*;
-use crate::log::{BadBatch, Scrubber};
+use crate::log::{BadBatch, LogDirs, Scrubber};
 
 /// Batches of a sealed segment, and one of a second.
 const BATCHES: i64 = 10;
@@ -27,6 +27,23 @@ fn flip(dir: &Path, offset: i64, at: usize) {
     let len = batch(&[1], 100, Compression::None).len();
     bytes[offset as usize * len + at] ^= 1;
     fs::write(&path, bytes).unwrap();
+}
+
+fn node() -> (Node, Arc<LogDirs>) {
+    let node = Node::new(1);
+    let dirs = Arc::new(node.claim(1).unwrap());
+    dirs.load(&|_| Arc::new(topic_config())).unwrap();
+    (node, dirs)
+}
+
+/// A log of so many small segments.
+fn of_segments(dirs: &LogDirs, topic: &str, count: usize) -> Arc<Log> {
+    let config = Arc::new(TopicConfig { segment_bytes: 2_000, ..topic_config() });
+    let log = dirs.create(&TopicPartition::new(topic, 0), TopicId::ONE, config, None).unwrap();
+    while log.segment_count() < count {
+        append(&log, batch(&[1], 100, Compression::None));
+    }
+    log
 }
 
 fn found(log: &Log) -> Vec<i64> {
@@ -95,14 +112,8 @@ fn a_device_that_cannot_read_takes_its_directory_offline_alone() {
 
 #[test]
 fn a_round_finds_what_is_bad_and_the_next_one_waits_a_day() {
-    let node = Node::new(1);
-    let dirs = Arc::new(node.claim(1).unwrap());
-    dirs.load(&|_| Arc::new(topic_config())).unwrap();
-    let config = Arc::new(TopicConfig { segment_bytes: 2_000, ..topic_config() });
-    let log = dirs.create(&TopicPartition::new("t", 0), TopicId::ONE, config, None).unwrap();
-    while log.segment_count() < 3 {
-        append(&log, batch(&[1], 100, Compression::None));
-    }
+    let (_node, dirs) = node();
+    let log = of_segments(&dirs, "t", 3);
     flip(&log.dir(), 2, 90);
     flip(&log.dir(), 6, 90);
     let scrubber = Scrubber::new(dirs.clone(), u64::MAX);
@@ -122,14 +133,8 @@ fn a_round_finds_what_is_bad_and_the_next_one_waits_a_day() {
 
 #[test]
 fn a_round_goes_on_where_it_was_stopped() {
-    let node = Node::new(1);
-    let dirs = Arc::new(node.claim(1).unwrap());
-    dirs.load(&|_| Arc::new(topic_config())).unwrap();
-    let config = Arc::new(TopicConfig { segment_bytes: 2_000, ..topic_config() });
-    let log = dirs.create(&TopicPartition::new("t", 0), TopicId::ONE, config, None).unwrap();
-    while log.segment_count() < 4 {
-        append(&log, batch(&[1], 100, Compression::None));
-    }
+    let (node, dirs) = node();
+    let log = of_segments(&dirs, "t", 4);
     let second = log.segments.load()[1].base();
     fs::write(node.path(0).join(".ottla-scrub"), format!("0\n999000 begun\nt 0 {second}\n")).unwrap();
     let scrubber = Scrubber::new(dirs.clone(), u64::MAX);
@@ -139,17 +144,8 @@ fn a_round_goes_on_where_it_was_stopped() {
 
 #[test]
 fn a_round_holds_no_log_but_the_one_it_is_at() {
-    let node = Node::new(1);
-    let dirs = Arc::new(node.claim(1).unwrap());
-    dirs.load(&|_| Arc::new(topic_config())).unwrap();
-    let config = Arc::new(TopicConfig { segment_bytes: 2_000, ..topic_config() });
-    let logs = ["a", "b"].map(|topic| {
-        let log = dirs.create(&TopicPartition::new(topic, 0), TopicId::ONE, config.clone(), None).unwrap();
-        while log.segment_count() == 1 {
-            append(&log, batch(&[1], 100, Compression::None));
-        }
-        Arc::downgrade(&log)
-    });
+    let (_node, dirs) = node();
+    let logs = ["a", "b"].map(|topic| Arc::downgrade(&of_segments(&dirs, topic, 2)));
     // A byte a second: it is at the first log for as long as this takes.
     let scrubber = Scrubber::new(dirs.clone(), 1);
     std::thread::scope(|scope| {
