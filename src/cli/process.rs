@@ -47,6 +47,12 @@ pub(super) fn raise_descriptor_limit() -> Option<u64> {
     limit.maximum
 }
 
+/// Has the kernel give memory in small pages: a buffer used in part would keep 2 MiB resident, and a start clear them.
+pub(super) fn refuse_huge_pages() {
+    // A kernel that knows no such pages gives none.
+    let _ = rustix::thread::disable_transparent_huge_pages(true);
+}
+
 /// The signals that end the process.
 #[derive(Debug)]
 pub(super) struct Signals {

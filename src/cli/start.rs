@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use tokio_util::sync::CancellationToken;
 
-use super::process::{Runtimes, Signals, raise_descriptor_limit};
+use super::process::{Runtimes, Signals, raise_descriptor_limit, refuse_huge_pages};
 use crate::broker::{Broker, BrokerError, Setup};
 use crate::config::{self, ConfigError, Container, LoadedConfig, LogFormat, Origin};
 use crate::logging::{LogForm, LogLevel, LogLevels};
@@ -41,6 +41,7 @@ pub(super) enum StartError {
 impl Start {
     /// Runs the node until it is told to stop.
     pub(super) fn run(self) -> Result<(), StartError> {
+        refuse_huge_pages();
         let environment = |name: &str| std::env::var(name).ok();
         let container = self.env.then(|| Container::read(variables())).transpose()?;
         let file = self.file.as_deref();
