@@ -23,6 +23,9 @@ const WORK_MAX: usize = 256;
 /// The longest sleep; only so that a changed wall clock is noticed.
 const SLEEP_MAX: Millis = Millis(30_000);
 
+/// Checks of logs that are due within so long of each other are done together: a node at rest wakes once for all of them.
+const SLOT: Millis = Millis(1_000);
+
 /// What is due when.
 #[derive(Debug)]
 pub struct Housekeeping {
@@ -110,10 +113,12 @@ impl LogDirs {
         log.partition().hash(&mut hasher);
         let first = now + Millis((hasher.finish() % interval.0.max(1) as u64) as i64);
         let mut housekeeping = self.lock_housekeeping();
-        housekeeping.push(first, Job::Retention(Arc::downgrade(log)));
+        let next = housekeeping.next();
+        housekeeping.push(slot(first, interval), Job::Retention(Arc::downgrade(log)));
         self.arm_flush(&mut housekeeping, log, now);
+        let is_sooner = housekeeping.next() != next;
         drop(housekeeping);
-        if first - now < SLEEP_MAX || log.config().flush_ms < SLEEP_MAX.0 {
+        if is_sooner {
             self.context.work.wake();
         }
     }
@@ -146,7 +151,8 @@ impl LogDirs {
                     tracing::warn!(partition = %log.partition(), %error, "retention failed");
                 }
                 log.expire_producers(now);
-                self.lock_housekeeping().push(now + self.options.retention_check_interval, Job::Retention(weak));
+                let interval = self.options.retention_check_interval;
+                self.lock_housekeeping().push(slot(now + interval, interval), Job::Retention(weak));
             }
             Job::Flush(weak, interval) => {
                 let Some(log) = weak.upgrade().filter(|log| log.failure().is_none()) else { return };
@@ -342,12 +348,34 @@ impl Checkpoint {
     }
 }
 
+/// When a check is done that is due at `at` and comes every `interval`: at the beginning of its slot.
+fn slot(at: Millis, interval: Millis) -> Millis {
+    at - Millis(at.0.rem_euclid(interval.min(SLOT).0.max(1)))
+}
+
 fn remove_dir(path: &Path) -> Result<(), LogError> {
     match fs::remove_dir_all(path) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(LogError::io("remove", path)(error)),
         _ => {
             tracing::info!(dir = %path.display(), "removed a deleted partition");
             Ok(())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn checks_that_come_close_together_share_a_wake_up() {
+        let interval = Millis(300_000);
+        let due = |now: i64| slot(Millis(now) + interval, interval);
+        assert_eq!((due(61_000), due(61_999), due(62_000)), (Millis(361_000), Millis(361_000), Millis(362_000)));
+        // However short the interval is, a check is never due at once again.
+        for interval in [1, 2, 700, 999, 1_000, 1_001] {
+            let next = |now: i64| slot(Millis(now + interval), Millis(interval));
+            assert!((0..3_000).all(|now| next(now) > Millis(now) && next(now) <= Millis(now + interval)), "{interval}");
         }
     }
 }
