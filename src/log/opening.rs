@@ -363,8 +363,14 @@ impl LogDirs {
         if let Err(error) = finished {
             tracing::error!(%partition, %error, "the partition's directory was not renamed");
         }
-        self.opening().lock().unopened.remove(partition);
-        self.opening().changed.notify_all();
+        let all_open = {
+            let mut state = self.opening().lock();
+            state.unopened.remove(partition);
+            state.unopened.is_empty()
+        };
+        if all_open {
+            self.opening().changed.notify_all();
+        }
         if let Some(listener) = self.opening().listener.get() {
             (listener.0)(partition);
         }

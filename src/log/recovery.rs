@@ -199,6 +199,11 @@ impl Loader<'_> {
         replay_from: Offset,
         last: bool,
     ) -> Result<bool, LogError> {
+        if segment.is_bare() {
+            // There is nothing to find, and index files that are not there yet come with the first entries.
+            segment.publish(0, segment.base());
+            return Ok(true);
+        }
         let (position, mut next) = match from {
             None => {
                 segment.clear_indexes()?;
@@ -292,6 +297,10 @@ impl Loader<'_> {
 
     /// Finds the end of a last segment that is known to be good.
     fn find_end(&self, segment: &Segment) -> Result<(), LogError> {
+        if segment.is_bare() {
+            segment.publish(0, segment.base());
+            return Ok(());
+        }
         let entry = segment.offset_index.last(&|| segment.index_file())?;
         let position = entry.map_or(0, |entry: OffsetEntry| u64::from(entry.position));
         let mut scanner = segment.scanner(position, segment.size(), SEEK_WINDOW_BYTES)?;

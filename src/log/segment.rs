@@ -340,6 +340,11 @@ impl Segment {
         self.time_index.save(&self.path(FileKind::TimeIndex))
     }
 
+    /// Whether there is no record, and no index entry of one that was.
+    pub fn is_bare(&self) -> bool {
+        self.size() == 0 && self.offset_index.count() + self.time_index.count() == 0 && self.txn_index.is_empty()
+    }
+
     /// Whether only memory holds some index entries.
     pub fn has_unsaved_indexes(&self) -> bool {
         self.offset_index.unsaved() + self.time_index.unsaved() > 0

@@ -48,6 +48,21 @@ fn is_marked_clean(node: &Node) -> bool {
     node.path(0).join(".kafka_cleanshutdown").exists()
 }
 
+/// A node of many partitions that nobody writes to starts after a kill as it does after a stop.
+#[test]
+fn an_empty_log_costs_a_start_no_file() {
+    let node = Node::new(1);
+    drop(create(&node.open(), 0));
+    let dir = node.path(0).join("t-0");
+    let before = files(&dir, "");
+    let dirs = node.open();
+    assert_eq!(files(&dir, ""), before);
+    assert_eq!(dirs.context().cache.open_files(), 0);
+    append(&dirs.get(&partition(0)).unwrap(), batch(&[1], 10, Compression::None));
+    drop(dirs);
+    assert_eq!(node.open().get(&partition(0)).unwrap().end_offset(), Offset(1));
+}
+
 #[test]
 fn coordinators_come_first_and_then_what_was_written_last() {
     let node = Node::new(1);
