@@ -22,6 +22,10 @@ use crate::quorum::{
 use crate::state_machine::{Options, Runtime, Stop, SubmitError};
 use crate::types::{BrokerEpoch, BrokerId, Clock, DirectoryId, Millis, Uuid};
 
+/// How long a change of metadata may take until it is in force: as long as clients wait for an answer by default. The logs
+/// of thousands of partitions, on a disk that has other work, take more than a moment.
+const COMMIT_TIMEOUT: Millis = Millis(30_000);
+
 /// Why the metadata side does not start, or a broker does not come into the cluster.
 #[derive(Debug, thiserror::Error)]
 pub enum ClusterError {
@@ -94,7 +98,8 @@ impl Cluster {
             configs: configs.clone(),
         };
         let machine = Controller::new(options, (*image).clone(), quorum.next_offset());
-        let (runtime, handle) = Runtime::new(machine, quorum.clone(), clock, Options::default());
+        let options = Options { commit_timeout: COMMIT_TIMEOUT, ..Options::default() };
+        let (runtime, handle) = Runtime::new(machine, quorum.clone(), clock, options);
         Ok(Cluster {
             quorum,
             controller: ControllerHandle::new(handle),
