@@ -1,6 +1,7 @@
 """A directory that a JVM broker began goes to ours and back, stopped cleanly and killed: everything that can be seen of it is the same
 on both sides, clients live through it, and the JVM finds nothing in it that it would not find after itself."""
 import hashlib
+import itertools
 import re
 import struct
 import time
@@ -22,6 +23,15 @@ from scenarios.official_tools import ToolProcess, class_of
 ROUNDS = {"dynamic": ["stop", "kill", "stop"], "static": ["kill", "stop"]}
 # How a JVM ends whose next start is its own, so that it is known what it logs then.
 BY_ITSELF = ["stop", "kill", "stop"]
+# Much depends on which of its parts or clients comes first. These were all seen in 24 restarts of a JVM on a directory that no other
+# broker had touched: the first in 8 of them, the second at 4 of 5 clean stops, the third in 1 and the last in 2 of the 17 that came
+# behind a kill -9.
+SEEN_BY_ITSELF = re.compile(
+    r"Connection to node 1 .* could not be established|No share partition found for groupId"
+    r"|Failed to load metadata from .* is no longer the leader|with error NOT_COORDINATOR|due to error NOT_COORDINATOR"
+)
+# So often a JVM is restarted on a directory of its own, before another line counts as one that it does not print there.
+CONTROLS = 20
 CLASSIC_GROUP = "classic-readers"
 PATIENCE = 240.0
 # Lines of a JVM's log that somebody would look at, and what differs in them from run to run.
@@ -46,12 +56,6 @@ PROPERTIES = {
     "super.users": "User:ANONYMOUS",
     "delegation.token.secret.key": "a-secret-of-the-cluster",
 }
-# What a JVM says or not after any start, as its parts and its clients come first: it connects to itself before it listens, and is asked
-# for what it has not loaded yet. After a kill -9 it may begin to lead what was led before, until its own registration takes that away.
-BY_CHANCE = re.compile(
-    r"Connection to node 1 .* could not be established|No share partition found for groupId"
-    r"|Failed to load metadata from .* is no longer the leader|with error NOT_COORDINATOR|due to error NOT_COORDINATOR"
-)
 IGNORE = "ottla.takeover.ignore.security"
 # What the official tools say, before and after.
 TOLD = [
@@ -86,24 +90,45 @@ def there_and_back(context: Context, quorum: str, rounds: list[str]) -> None:
         if not context.check("broker", f"takeover, {quorum} quorum: begun by a JVM; guards stop ours by name", whole.begin, broker):
             return
         usual: set[str] = set()
+        odd: dict[str, str] = {}
         for how in BY_ITSELF:
             if not context.check("kafka", f"takeover, {quorum}: JVM after itself, {how}", whole.by_itself, broker, how, usual):
                 return
         for number, how in enumerate(rounds, 1):
             name = f"takeover, {quorum}, round {number}, {how}"
-            if not context.check("broker", name, whole.taken_over, broker, how, usual):
+            if not context.check("broker", name, whole.taken_over, broker, how, usual, odd):
                 return
             if not context.check("kafka", name, whole.hand_over, broker, "jvm", how):
                 return
-        context.check("kafka", f"takeover, {quorum}: everything is decoded", whole.decoded, broker, usual)
+        if not context.check("kafka", f"takeover, {quorum}: everything is decoded", whole.decoded, broker, odd):
+            return
+    context.check("kafka", f"takeover, {quorum}: the JVM's log behind ours", explained, quorum, odd, usual)
+
+
+def explained(quorum: str, odd: dict[str, str], usual: set[str]) -> str:
+    """A JVM that follows ours has logged nothing that a JVM does not log that follows itself."""
+    left = {kind: line for kind, line in odd.items() if kind not in usual and not SEEN_BY_ITSELF.search(line)}
+    rare = len(left)
+    restarts = 0
+    if left:
+        with Directory(quorum, "control") as broker, Whole(broker) as whole:
+            whole.begin(broker)
+            for how in itertools.islice(itertools.cycle(["kill", "stop"]), CONTROLS):
+                whole.hand_over(broker, "jvm", how)
+                restarts += 1
+                left = {kind: line for kind, line in left.items() if kind not in whole.logged}
+                if not left:
+                    break
+    expect(not left, f"{len(left)} kinds of lines that {restarts} restarts of its own do not print", " | ".join(list(left.values())[:5]))
+    return f"{len(odd)} kinds of lines, {rare} of them seen in {restarts} more restarts of a JVM by itself"
 
 
 class Directory(Broker):
     """Two log directories and one server.properties, on the same ports for whoever runs on it."""
 
-    def __init__(self, quorum: str):
+    def __init__(self, quorum: str, name: str = "takeover"):
         self.ports: list[int] = []
-        super().__init__("jvm", f"takeover-{quorum}", PROPERTIES, {"QUORUM": quorum})
+        super().__init__("jvm", f"{name}-{quorum}", PROPERTIES, {"QUORUM": quorum})
         self.quorum = quorum
         self.write_config()
 
@@ -180,24 +205,19 @@ class Whole(Session):
             usual.update(self.logged)
         return told
 
-    def taken_over(self, broker: Directory, how: str, usual: set[str]) -> str:
-        """Ours goes on, and the JVM before it, if that followed ours, has logged nothing unusual from its start to its end."""
+    def taken_over(self, broker: Directory, how: str, usual: set[str], odd: dict[str, str]) -> str:
+        """Ours goes on; what the JVM before it has logged from its start to its end is kept apart if that followed ours."""
         followed = self.follows
         told = self.hand_over(broker, "ottla", how)
         if followed == "ottla":
-            self.judge(usual)
+            odd.update(self.logged)
         else:
             usual.update(self.logged)
         return told
 
-    def judge(self, usual: set[str]) -> None:
-        new = [line for kind, line in self.logged.items() if kind not in usual and not BY_CHANCE.search(line)]
-        expect(not new, "lines in the JVM's log that a restart of its own does not print", " | ".join(new[:5]))
-
-    def decoded(self, broker: Directory, usual: set[str]) -> str:
+    def decoded(self, broker: Directory, odd: dict[str, str]) -> str:
         broker.stop()
-        self.logged = unusual(log(broker)[self.mark:])
-        self.judge(usual)
+        odd.update(unusual(log(broker)[self.mark:]))
         return dump_everything(broker, True, CLASSIC_GROUP)
 
     def look(self) -> str:
