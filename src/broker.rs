@@ -207,7 +207,7 @@ impl Broker {
         let dispatch = Arc::new(Dispatch::new(node.clone()));
         server.serve(true, &dispatch, &setup.control);
         server.serve(false, &dispatch, &setup.data);
-        health.set_ready();
+        health.set_ready_unless(recovery.obstacle());
         tracing::info!("node {} serves after {} ms", node.broker_id, began.elapsed().as_millis());
         Ok(Broker { server, node, lifecycle, recovery, housekeeping, cleaner, disks, health, locks, admin, stop_admin })
     }

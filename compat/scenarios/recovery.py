@@ -1,9 +1,12 @@
 """After kill -9 the broker answers at once, each partition as soon as it is recovered, and clients that stay connected notice nothing
 but a pause. So it is too when it is killed, or stopped, in the middle of that, and a JVM broker can go on from there."""
+import re
 import time
+import urllib.error
+import urllib.request
 
 from harness import clients, wire
-from harness.check import expect
+from harness.check import eventually, expect
 from harness.context import Context
 from harness.install import need
 from harness.shell import Failed, run as run_program
@@ -14,6 +17,7 @@ BULK, BULK_PARTITIONS = "bulk", 8
 PROPERTIES = {"num.recovery.threads.per.data.dir": "1"}
 NOT_LEADER_OR_FOLLOWER = 6
 RECOVERED_WITHIN_SECONDS = 120
+LEFT = re.compile(r"recovering: \d+ partitions are not open yet")
 
 
 def run(context: Context) -> None:
@@ -59,11 +63,17 @@ def served_one_by_one(broker, producers, ends: list[int], quick: bool) -> str:
     expect(set(told) <= {0, NOT_LEADER_OR_FOLLOWER}, "errors of partitions that are not open", str(told))
     if not quick:
         expect(NOT_LEADER_OR_FOLLOWER in told, "a recovery that is still under way", str(told))
+    if broker.kind == "ottla":
+        code, said = readiness(broker)
+        expect((code, said) == (200, "ready") or (code == 503 and LEFT.fullmatch(said)), f"/readyz says {code}: {said}")
+        expect(quick or code == 503, f"/readyz says {code} while partitions wait")
     await_growth(broker, producers)
     served = time.monotonic() - begun
     waiting = sum(error != 0 for error, _ in wire.offsets_now(broker.port, BULK, BULK_PARTITIONS))
     await_bulk(broker, ends)
     took = time.monotonic() - begun
+    if broker.kind == "ottla":
+        eventually(lambda: readiness(broker)[0] == 200, "/readyz says that all is served", 5)
     return f"first answer {first:.2f} s, producers {served:.2f} s with {waiting} partitions to come, all {took:.2f} s"
 
 
@@ -101,6 +111,14 @@ def taken_over(broker, ends: list[int]) -> str:
     for topic, offsets in [*expected.items(), (BULK, ends)]:
         expect(wire.offsets(broker.port, topic, len(offsets)) == offsets, f"ends of {topic}", str(offsets))
     return f"first answer after {first:.2f} s"
+
+
+def readiness(broker) -> tuple[int, str]:
+    try:
+        answer = urllib.request.urlopen(f"http://127.0.0.1:{broker.admin_port}/readyz", timeout=5)
+    except urllib.error.HTTPError as refused:
+        answer = refused
+    return answer.status, answer.read().decode().strip()
 
 
 def forget_recovery_points(broker) -> None:

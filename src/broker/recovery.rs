@@ -33,6 +33,16 @@ impl Recovery {
         Ok(Recovery { log_dirs: log_dirs.clone(), thread })
     }
 
+    /// Tells how many partitions are still to be opened, while there are any: whoever restarts node after node waits
+    /// for them. One that cannot be opened is not waited for.
+    pub fn obstacle(&self) -> impl Fn() -> Option<String> + Send + 'static {
+        let log_dirs = self.log_dirs.clone();
+        move || match log_dirs.unopened().partitions {
+            0 => None,
+            left => Some(format!("recovering: {left} partitions are not open yet")),
+        }
+    }
+
     /// Leaves the logs that are not open yet as they are, for the next start.
     pub fn stop(self) {
         self.log_dirs.stop_opening();

@@ -1,5 +1,6 @@
 //! Health and metrics over HTTP.
 
+use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -14,31 +15,39 @@ use tokio_util::sync::CancellationToken;
 use crate::metrics::Metrics;
 
 /// Whether the broker serves, for those who ask over HTTP.
-#[derive(Debug)]
 pub struct Health {
-    /// Why it does not serve.
-    obstacle: Mutex<Option<String>>,
+    obstacle: Mutex<Box<Obstacle>>,
+}
+
+/// Tells why the broker does not serve, if so.
+type Obstacle = dyn Fn() -> Option<String> + Send;
+
+impl fmt::Debug for Health {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Health").field("obstacle", &self.obstacle()).finish()
+    }
 }
 
 impl Health {
     /// Not ready, because it is starting.
     pub fn starting() -> Arc<Health> {
-        Arc::new(Health { obstacle: Mutex::new(Some("starting".to_string())) })
+        Arc::new(Health { obstacle: Mutex::new(Box::new(|| Some("starting".to_string()))) })
     }
 
-    /// Requests are served from now on.
-    pub fn set_ready(&self) {
-        *self.obstacle.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    /// Requests are served from now on, all of them once `obstacle` finds nothing left that keeps it from that.
+    pub fn set_ready_unless(&self, obstacle: impl Fn() -> Option<String> + Send + 'static) {
+        *self.obstacle.lock().unwrap_or_else(PoisonError::into_inner) = Box::new(obstacle);
     }
 
     /// Requests are not served from now on, for the reason given.
     pub fn set_unready(&self, reason: impl Into<String>) {
-        *self.obstacle.lock().unwrap_or_else(PoisonError::into_inner) = Some(reason.into());
+        let reason = reason.into();
+        self.set_ready_unless(move || Some(reason.clone()));
     }
 
     /// Why requests are not served, if so.
     pub fn obstacle(&self) -> Option<String> {
-        self.obstacle.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        (self.obstacle.lock().unwrap_or_else(PoisonError::into_inner))()
     }
 }
 

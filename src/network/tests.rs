@@ -489,8 +489,18 @@ fn health_and_metrics_are_served_over_http() {
     assert!(get("/healthz").starts_with("HTTP/1.1 200"));
     let answer = get("/readyz");
     assert!(answer.starts_with("HTTP/1.1 503") && answer.ends_with("starting\n"), "{answer}");
-    health.set_ready();
+    let left = Arc::new(AtomicUsize::new(2));
+    let seen = left.clone();
+    health.set_ready_unless(move || match seen.load(Ordering::Relaxed) {
+        0 => None,
+        left => Some(format!("{left} are left")),
+    });
+    let answer = get("/readyz");
+    assert!(answer.starts_with("HTTP/1.1 503") && answer.ends_with("2 are left\n"), "{answer}");
+    left.store(0, Ordering::Relaxed);
     assert!(get("/readyz").starts_with("HTTP/1.1 200"));
+    health.set_unready("stopping");
+    assert!(get("/readyz").ends_with("stopping\n") && get("/healthz").starts_with("HTTP/1.1 200"));
     assert!(get("/metrics").contains("\nottla_connections 0\n"));
     assert!(get("/other").starts_with("HTTP/1.1 404"));
     stop.cancel();
