@@ -26,7 +26,7 @@ pub(super) async fn handle(call: &Call<'_>, request: AlterReplicaLogDirsRequest)
             }
         }
     }
-    let dirs = describe_log_dirs::directories(call);
+    let dirs = describe_log_dirs::directories(call).await;
     let mut response = AlterReplicaLogDirsResponse::default();
     for (partition, path) in wanted {
         let outcome = begin_move(call, &dirs, &partition, &path);

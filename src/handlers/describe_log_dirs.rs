@@ -11,7 +11,7 @@ use crate::protocol::newer::{
 };
 use crate::types::ErrorCode;
 
-/// The lag of a replica that is not online.
+/// The lag of a replica that is not online, or not open yet.
 const UNKNOWN_LAG: i64 = -1;
 
 pub(super) async fn handle(call: &Call<'_>, request: DescribeLogDirsRequest) -> Answer {
@@ -27,7 +27,7 @@ pub(super) async fn handle(call: &Call<'_>, request: DescribeLogDirsRequest) -> 
     };
     let version = call.node.image().metadata_version();
     let cordoning = version.is_some_and(|version| version.cordoned_directories());
-    let dirs = directories(call);
+    let dirs = directories(call).await;
     let response = DescribeLogDirsResponse {
         results: dirs.into_iter().map(|dir| describe(call, dir, cordoning, &wanted)).collect(),
         ..DescribeLogDirsResponse::default()
@@ -66,10 +66,11 @@ fn describe(
 
 fn partition(call: &Call<'_>, replica: &ReplicaDescription) -> DescribeLogDirsPartition {
     let online = call.node.partitions.named(&replica.partition.topic, replica.partition.partition);
-    let offset_lag = online.map_or(UNKNOWN_LAG, |online| match (online.log(), replica.is_future) {
-        (log, true) => log.end_offset().0 - replica.end_offset.0,
-        (log, false) => (log.high_watermark().0 - replica.end_offset.0).max(0),
-    });
+    let offset_lag = match (online, replica.end_offset) {
+        (Ok(online), Some(end)) if replica.is_future => online.log().end_offset().0 - end.0,
+        (Ok(online), Some(end)) => (online.log().high_watermark().0 - end.0).max(0),
+        (Err(_), _) | (_, None) => UNKNOWN_LAG,
+    };
     DescribeLogDirsPartition {
         partition_index: replica.partition.partition,
         partition_size: i64::try_from(replica.size).unwrap_or(i64::MAX),
@@ -87,9 +88,11 @@ pub(super) struct Directory {
 }
 
 /// Every configured log directory once, also those that could not be opened.
-pub(super) fn directories(call: &Call<'_>) -> Vec<Directory> {
+pub(super) async fn directories(call: &Call<'_>) -> Vec<Directory> {
     let mut online: BTreeMap<String, DirDescription> = BTreeMap::new();
-    let described = call.node.log_dirs.describe();
+    let log_dirs = call.node.log_dirs.clone();
+    // It fails only at the end of the process.
+    let described = tokio::task::spawn_blocking(move || log_dirs.describe()).await.unwrap_or_default();
     online.extend(described.into_iter().filter(|dir| dir.failure.is_none()).map(|dir| (absolute(&dir.path), dir)));
     let mut seen = BTreeSet::new();
     let config = call.node.config.broker();

@@ -1,8 +1,11 @@
 //! What there is in the log directories, as DescribeLogDirs tells it.
 
-use std::path::PathBuf;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
 
 use super::log_dirs::LogDirs;
+use super::names::{FileKind, FileState, parse_file_name};
 use crate::types::{DirectoryId, Offset, TopicPartition};
 
 /// What [`LogDirs::describe`] says of a directory.
@@ -23,13 +26,18 @@ pub struct DirDescription {
 pub struct ReplicaDescription {
     pub partition: TopicPartition,
     pub size: u64,
-    pub end_offset: Offset,
+    /// None while the log is not open.
+    pub end_offset: Option<Offset>,
     pub is_future: bool,
 }
 
 impl LogDirs {
-    /// What DescribeLogDirs answers.
+    /// What DescribeLogDirs answers. Of logs that are not open yet the files are asked: this may wait for a disk.
     pub fn describe(&self) -> Vec<DirDescription> {
+        // Before those that are open: one that is opened meanwhile is found twice, and not missed.
+        let unopened = self.unopened_places();
+        let unopened = unopened.into_iter().filter_map(|(partition, place)| Some((partition, size_of(&place.path).ok()?, place)));
+        let unopened: Vec<_> = unopened.collect();
         let cordoned = self.read(&self.cordoned);
         let mut described: Vec<DirDescription> = self
             .dirs
@@ -51,10 +59,28 @@ impl LogDirs {
         for (logs, is_future) in [(self.read(&self.logs), false), (self.read(&self.futures), true)] {
             for (partition, placed) in logs.iter() {
                 let (partition, log) = (partition.clone(), &placed.log);
-                let (size, end_offset) = (log.size(), log.end_offset());
+                let (size, end_offset) = (log.size(), Some(log.end_offset()));
                 described[placed.dir].replicas.push(ReplicaDescription { partition, size, end_offset, is_future });
+            }
+            for (partition, size, place) in unopened.iter().filter(|(_, _, place)| place.is_future == is_future) {
+                if logs.get(partition).is_none_or(|placed| placed.dir != place.dir) {
+                    let (partition, size, end_offset) = (partition.clone(), *size, None);
+                    described[place.dir].replicas.push(ReplicaDescription { partition, size, end_offset, is_future });
+                }
             }
         }
         described
     }
+}
+
+/// Bytes of the log files in the directory of a log that is not open.
+fn size_of(dir: &Path) -> io::Result<u64> {
+    let mut size = 0;
+    for entry in fs::read_dir(dir)? {
+        let entry = entry?;
+        if let Some((_, FileKind::Log, FileState::Live)) = entry.file_name().to_str().and_then(parse_file_name) {
+            size += entry.metadata()?.len();
+        }
+    }
+    Ok(size)
 }

@@ -80,10 +80,18 @@ struct State {
     opened: Unopened,
 }
 
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Debug, Default)]
 struct Waiting {
-    count: usize,
+    places: Vec<Place>,
     is_deleted: bool,
+}
+
+/// Where a log lies that is not open, or a copy of one.
+#[derive(Clone, Debug)]
+pub(super) struct Place {
+    pub dir: usize,
+    pub path: PathBuf,
+    pub is_future: bool,
 }
 
 impl Opening {
@@ -142,7 +150,7 @@ impl LogDirs {
             };
             let options = LogOptions {
                 partition: partition.clone(),
-                dir: path,
+                dir: path.clone(),
                 config: configs(&partition.topic),
                 clean: dir.clean,
                 recovery_point: known.recovery_point.filter(|_| !is_future).unwrap_or(Offset::ZERO),
@@ -153,7 +161,7 @@ impl LogDirs {
             if !is_future {
                 state.known.insert((n, partition.clone()), known);
             }
-            state.unopened.entry(partition).or_default().count += 1;
+            state.unopened.entry(partition).or_default().places.push(Place { dir: n, path, is_future });
             state.total.partitions += 1;
         }
         Ok(())
@@ -349,14 +357,22 @@ impl LogDirs {
             if !keeps_known && !found.is_future {
                 state.known.remove(&(found.dir, partition.clone()));
             }
-            state.opened.partitions += 1;
-            state.opened.bytes += found.bytes;
             let waiting = state.unopened.get_mut(partition).expect("it is there until it is settled");
-            waiting.count -= 1;
-            (waiting.count == 0).then_some(*waiting)
+            waiting.places.retain(|place| place.path != found.options.dir);
+            waiting.places.is_empty().then_some(waiting.is_deleted)
         };
-        let Some(waiting) = complete else { return };
-        let finished = match waiting.is_deleted {
+        if let Some(is_deleted) = complete {
+            self.hand_over(partition, is_deleted);
+        }
+        // Whoever waits for all of them waits until each is served, too.
+        let mut state = self.opening().lock();
+        state.opened.partitions += 1;
+        state.opened.bytes += found.bytes;
+    }
+
+    /// Nothing of a partition is left to open.
+    fn hand_over(&self, partition: &TopicPartition, is_deleted: bool) {
+        let finished = match is_deleted {
             true => self.delete(partition, self.context.clock.wall()).map(|_| ()),
             false => self.finish_move(partition),
         };
@@ -385,6 +401,13 @@ impl LogDirs {
     /// Whether a partition's log is there and not open yet.
     pub fn is_opening(&self, partition: &TopicPartition) -> bool {
         self.opening().lock().unopened.contains_key(partition)
+    }
+
+    /// Where the logs lie that are not open yet, but for those of deleted topics.
+    pub(super) fn unopened_places(&self) -> Vec<(TopicPartition, Place)> {
+        let state = self.opening().lock();
+        let waiting = state.unopened.iter().filter(|(_, waiting)| !waiting.is_deleted);
+        waiting.flat_map(|(name, waiting)| waiting.places.iter().map(|place| (name.clone(), place.clone()))).collect()
     }
 
     /// What is left to open.
