@@ -7,6 +7,7 @@ A benchmark, not a test: it prints medians and ratios and ends with 0 unless som
 is still being written to, and started on what it left; then Kafka's is started on what ours left, after another kill -9.
 """
 import argparse
+import re
 import signal
 import struct
 import subprocess
@@ -27,6 +28,8 @@ RECORD_BYTES = 1024
 # What is produced without an end while the broker is killed.
 MORE_RECORDS = 50_000_000
 PATIENCE_SECONDS = 600
+BEHIND = "MiB behind recovery points"
+BEHIND_LINE = re.compile(r"recovering after an unclean stop: .* ([\d.]+) MiB behind")
 FIRST, ALL, CPU, AFTER_US = "first answer, s", "all partitions, s", "CPU s", "Kafka after ours: all partitions, s"
 
 
@@ -71,6 +74,8 @@ def measure(kind: str, partitions: int, gigabytes: float, after: bool) -> dict:
         end(writing, signal.SIGKILL)
         found = dict(zip((FIRST, ALL), started(broker, partitions, ends)))
         found[CPU] = broker.cpu_seconds()
+        if kind == "ottla":
+            found[BEHIND] = float(BEHIND_LINE.findall(broker.log_file.read_text(errors="replace"))[-1])
         if kind == "ottla" and after:
             broker.kill()
             broker.become("jvm")
@@ -110,6 +115,7 @@ def show(medians: dict, options) -> None:
         line(f"{size}, {ALL}", value(ours, ALL), value(theirs, ALL), ratio_ceiling=0.2)
         line(f"{size}, all, same directory", value(ours, ALL), value(ours, AFTER_US), ratio_ceiling=0.2)
         line(f"{size}, {CPU}", value(ours, CPU), value(theirs, CPU))
+        line(f"{size}, {BEHIND}", value(ours, BEHIND), None)
     if ours and len(sizes) > 1:
         grown = ours[sizes[0]][ALL] / ours[sizes[-1]][ALL]
         print(f"all partitions, {sizes[0]} beside {sizes[-1]}: {grown:.2f}   wanted ≤ 1.2")

@@ -1,6 +1,7 @@
 """A small file system fills up, down to its last byte, and has room again: nothing that was acknowledged is lost, nothing ends, and
 what needs no room goes on."""
 import os
+import re
 import subprocess
 import time
 import urllib.request
@@ -12,7 +13,7 @@ from harness.check import eventually, expect
 from harness.clients import tool
 from harness.context import Context
 from harness.install import need
-from harness.shell import Skip, end, run as run_program, spawn
+from harness.shell import Skip, end, run as run_program, spawn, tail
 
 from .files import dump
 from .kill9 import Producing, verify
@@ -26,6 +27,7 @@ PARTITIONS = 3
 # What refuses a record or a topic (KAFKA_STORAGE_ERROR).
 STORAGE_ERROR = 56
 BACK_WITHIN_SECONDS = 10
+REFUSED_AND_SENT_AGAIN = re.compile(r"Got error produce response .* retrying .*: KAFKA_STORAGE_ERROR")
 # Checkpoints and retention strike often, and while the disk is full.
 PROPERTIES = {
     "log.segment.bytes": str(2 * MIB),
@@ -80,25 +82,33 @@ def cannot_mount():
 class Filling(Producing):
     """A producer that fills the disk and outlives all of it."""
 
-    def __init__(self, broker, number: int):
-        self.name, self.topic = "librdkafka", f"filling-{number}"
-        self.journal, self.log = broker.root / f"filling-{number}.acks", broker.root / f"filling-{number}.log"
+    def __init__(self, broker, number: int, name: str):
+        self.name, self.topic = name, f"{name}-{number}"
+        self.journal, self.log = broker.root / f"{self.topic}.acks", broker.root / f"{self.topic}.log"
+        arguments = (broker.bootstrap, self.topic, PARTITIONS, self.journal)
+        command = {
+            "librdkafka": lambda: clients.confluent("acked.py", *arguments, 100_000, RECORD_BYTES),
+            "java": lambda: clients.java("Acked", *arguments, RECORD_BYTES),
+        }[name]()
         with open(self.log, "wb") as log:
-            command = clients.confluent("acked.py", broker.bootstrap, self.topic, PARTITIONS, self.journal, 100_000, RECORD_BYTES)
             self.process = spawn(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
 
     def ends(self, broker) -> int:
         return sum(wire.offsets(broker.port, self.topic, PARTITIONS))
 
+    def retries(self) -> int:
+        """How often the Java library says that it was refused and sends again."""
+        return len(REFUSED_AND_SENT_AGAIN.findall(self.log.read_text(errors="replace")))
+
 
 def full(broker, number: int) -> str:
     """One round. Room comes back by deleting a topic, by retention, or by removing what others have put there."""
     how = ("a topic deleted", "retention", "a file removed")[number % 3]
-    other = f"other-{number}"
+    other, filled = f"other-{number}", [f"{name}-{number}" for name in ("librdkafka", "java")]
     create = clients.java("Admin", "create", broker.bootstrap, 1, f"segment.bytes={MIB},retention.ms=-1", other, f"transactions-{number}")
     run_program(create, timeout=60)
-    run_program(clients.java("Admin", "create", broker.bootstrap, PARTITIONS, f"segment.bytes={2 * MIB}", f"filling-{number}"), timeout=60)
-    wire.await_topics(broker.port, {other: 1, f"transactions-{number}": 1, f"filling-{number}": PARTITIONS})
+    run_program(clients.java("Admin", "create", broker.bootstrap, PARTITIONS, f"segment.bytes={2 * MIB}", *filled), timeout=60)
+    wire.await_topics(broker.port, {other: 1, f"transactions-{number}": 1, **dict.fromkeys(filled, PARTITIONS)})
     clients.produce("confluent", broker.bootstrap, other, "none", 20_000, 1, 60)
     strangers, spare = broker.data.parent / "strangers", broker.data.parent / "spare"
     strangers.write_bytes(bytes(20 * MIB if how == "a file removed" else 0))
@@ -106,11 +116,14 @@ def full(broker, number: int) -> str:
     transactions = [opened(broker, f"transactions-{number}", f"{number}-{n}") for n in range(3)]
     # The topic of positions is none of those that are refused.
     ask(broker, "commit", other, f"early-{number}")
-    producer = Filling(broker, number)
+    # The slower one first: both shall have written something.
+    java = Filling(broker, number, "java")
+    eventually(lambda: java.ends(broker) > 0, "the Java producer writes", 30)
+    producers = [java, Filling(broker, number, "librdkafka")]
     try:
         eventually(lambda: is_short(broker), "the broker tells that room is short", 60)
         time.sleep(1)
-        stood = producer.ends(broker)
+        stood = [producer.ends(broker) for producer in producers]
         goes_on(broker, number, other)
         expect(finish(transactions[0], "commit") == "committed", "a transaction commits in the reserve")
         fill_up(broker)
@@ -120,23 +133,29 @@ def full(broker, number: int) -> str:
         broker.kill()
         dump(logs_of(broker), "--deep-iteration")
         started = broker.start(patience=60)
-        wire.await_topics(broker.port, {f"filling-{number}": PARTITIONS, other: 1})
+        wire.await_topics(broker.port, {**dict.fromkeys(filled, PARTITIONS), other: 1})
         expect(read_back(broker, other) == read, "the same is read after a start on the full disk")
         refused(broker, number)
-        expect(producer.ends(broker) == stood, f"{stood} records became {producer.ends(broker)} on a full disk")
+        now = [producer.ends(broker) for producer in producers]
+        expect(now == stood, f"{stood} records became {now} on a full disk")
+        expect(java.retries() > 0, "the Java producer was refused, and sends again", tail(java.log.read_bytes()))
         make_room(broker, how, other, strangers)
         begun = time.monotonic()
-        eventually(lambda: producer.ends(broker) > stood, "records are taken again", BACK_WITHIN_SECONDS, 0.05)
-        back = time.monotonic() - begun
+        back = []
+        for producer, before in zip(producers, stood):
+            left = BACK_WITHIN_SECONDS - (time.monotonic() - begun)
+            eventually(lambda: producer.ends(broker) > before, f"records of {producer.name} are taken again", left, 0.05)
+            back.append(f"{producer.name} after {time.monotonic() - begun:.1f} s")
         outcomes = [finish(one, word) for one, word in zip(transactions[1:], ("commit", "abort"))]
         expect(outcomes == ["committed", "aborted"], f"the transactions ended: {outcomes}")
         (broker.data.parent / "filler").unlink()
     finally:
         expect(broker.process.poll() is None, "the broker ended")
-    producer.process.terminate()
+    for producer in producers:
+        producer.process.terminate()
     spare.unlink()
-    said = verify_and_clean(broker, producer, number)
-    return f"{how}: {told}; started full in {started:.2f} s, back after {back:.1f} s; {said}"
+    said = verify_and_clean(broker, producers, number)
+    return f"{how}: {told}; started full in {started:.2f} s, back: {', '.join(back)}; {java.retries()} times refused; {said}"
 
 
 def opened(broker, topic: str, identity: str):
@@ -168,7 +187,7 @@ def goes_on(broker, number: int, other: str) -> None:
 
 
 def refused(broker, number: int) -> str:
-    produced, created = wire.produce(broker.port, f"filling-{number}", 0, batch()), ask(broker, "create", f"never-{number}")
+    produced, created = wire.produce(broker.port, f"librdkafka-{number}", 0, batch()), ask(broker, "create", f"never-{number}")
     expect(produced == STORAGE_ERROR, f"a record is answered {produced}")
     expect(created.startswith(str(STORAGE_ERROR)), f"a topic is answered {created}")
     return f"a record {produced}, a topic {created.split()[0]}"
@@ -212,14 +231,14 @@ def is_short(broker) -> bool:
     return metric(broker, "ottla_log_directory_short_of_space") == 1
 
 
-def verify_and_clean(broker, producer: Filling, number: int) -> str:
-    """What the producer still has in hand finds room, and then everything is there."""
+def verify_and_clean(broker, producers: list[Filling], number: int) -> str:
+    """What the producers still have in hand finds room, and then everything is there."""
     ready = urllib.request.urlopen(f"http://127.0.0.1:{broker.admin_port}/readyz", timeout=5).status
     expect(ready == 200, f"/readyz says {ready}")
-    said = verify(broker, producer)
+    said = "; ".join(f"{producer.name}: {verify(broker, producer)}" for producer in producers)
     dump(logs_of(broker), "--deep-iteration")
     server = ("--bootstrap-server", broker.bootstrap)
-    for topic in (producer.topic, f"other-{number}"):
+    for topic in (*(producer.topic for producer in producers), f"other-{number}"):
         tool("kafka-topics", *server, "--delete", "--if-exists", "--topic", topic)
     eventually(lambda: not is_short(broker), "there is room", BACK_WITHIN_SECONDS)
     eventually(lambda: not list(broker.data.glob("*-delete")), "what was deleted is gone", 60)

@@ -1,5 +1,5 @@
 // An endless idempotent producer (acks=all) that writes down what was acknowledged; the twin of confluent/acked.py.
-// Acked BOOTSTRAP TOPIC PARTITIONS JOURNAL
+// Acked BOOTSTRAP TOPIC PARTITIONS JOURNAL [BYTES]     values are numbers, followed by blanks up to BYTES
 import java.io.BufferedWriter;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
@@ -15,6 +15,7 @@ import org.apache.kafka.common.serialization.ByteArraySerializer;
 public final class Acked {
     public static void main(String[] args) throws Exception {
         int partitions = Integer.parseInt(args[2]);
+        int bytes = args.length > 4 ? Integer.parseInt(args[4]) : 1;
         CountDownLatch stop = new CountDownLatch(1);
         CountDownLatch finished = new CountDownLatch(1);
         Thread main = Thread.currentThread();
@@ -32,7 +33,7 @@ public final class Acked {
             try (var producer = new KafkaProducer<>(settings(args[0]), new ByteArraySerializer(), new ByteArraySerializer())) {
                 for (long n = 0; stop.getCount() > 0; n++) {
                     long number = n;
-                    byte[] value = Long.toString(n).getBytes(StandardCharsets.UTF_8);
+                    byte[] value = String.format("%-" + bytes + "d", n).getBytes(StandardCharsets.UTF_8);
                     producer.send(new ProducerRecord<>(args[1], (int) (n % partitions), null, value), (metadata, error) -> {
                         try {
                             if (error != null) failure.set(error);
