@@ -36,7 +36,8 @@ impl LogDirs {
     pub fn describe(&self) -> Vec<DirDescription> {
         // Before those that are open: one that is opened meanwhile is found twice, and not missed.
         let unopened = self.unopened_places();
-        let unopened = unopened.into_iter().filter_map(|(partition, place)| Some((partition, size_of(&place.path).ok()?, place)));
+        let unopened =
+            unopened.into_iter().filter_map(|(partition, place)| Some((partition, size_of(&place.path).ok()?, place)));
         let unopened: Vec<_> = unopened.collect();
         let cordoned = self.read(&self.cordoned);
         let mut described: Vec<DirDescription> = self

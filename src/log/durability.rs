@@ -175,7 +175,7 @@ impl Log {
         if replicated > self.high_watermark() {
             self.set_high_watermark(replicated);
         }
-        self.durability.wake();
+        self.durability.waiters.load().iter().for_each(|waiters| waiters.wake_up_to(self.synced_offset()));
         Ok(())
     }
 

@@ -2,6 +2,7 @@
 //!
 //! Reads see what is published: the log's end, its high watermark and its segments. Nothing here waits for an append.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -302,7 +303,8 @@ impl Partition {
             return Ok(());
         }
         let notify = Arc::new(Notify::new());
-        self.waiters.add(&notify);
+        self.waiters.add_until(&notify, through);
+        let mut timeout = pin!(tokio::time::sleep_until(deadline));
         let outcome = loop {
             let log = self.log.load_full();
             if point(&log) >= through {
@@ -314,8 +316,9 @@ impl Partition {
             if log.failure().is_some() {
                 break Err(ErrorCode::KafkaStorageError);
             }
-            if tokio::time::timeout_at(deadline, notify.notified()).await.is_err() {
-                break Err(ErrorCode::RequestTimedOut);
+            tokio::select! {
+                () = notify.notified() => {}
+                () = &mut timeout => break Err(ErrorCode::RequestTimedOut),
             }
         };
         self.waiters.remove(&notify);
@@ -468,8 +471,9 @@ impl Partition {
         if leadership.leader == self.this_broker && leadership.isr == [self.this_broker] {
             let before = log.high_watermark();
             // Where a sync is waited for, it tells of itself.
-            if log.set_high_watermark(log.end_offset()) > before || !log.acks_after_sync() {
-                self.waiters.wake();
+            let now = log.set_high_watermark(log.end_offset());
+            if now > before || !log.acks_after_sync() {
+                self.waiters.wake_up_to(now);
             }
         }
     }
