@@ -100,13 +100,13 @@ class Broker:
                 self.choose_ports()
         raise AssertionError("unreachable")
 
+    def command(self) -> list:
+        """What is run as the broker."""
+        return [ottla_binary(), "start", self.config] if self.kind == "ottla" else [COMPAT / "jvm" / "start.sh", self.config]
+
     def _spawn(self) -> None:
-        if self.kind == "ottla":
-            command = [ottla_binary(), "start", self.config]
-        else:
-            command = [COMPAT / "jvm" / "start.sh", self.config]
         with open(self.log_file, "ab") as log:
-            self.process = spawn(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self.root, env=self.environment)
+            self.process = spawn(self.command(), stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self.root, env=self.environment)
 
     @property
     def pid(self) -> int:

@@ -122,6 +122,12 @@ def librdkafka() -> None:
         _apt("librdkafka-dev", "gcc", "libc6-dev")
 
 
+def lz4() -> None:
+    """The library, for a C program that decompresses by itself."""
+    if not Path("/usr/include/lz4frame.h").exists():
+        _apt("liblz4-dev")
+
+
 def confluent() -> None:
     _venv("confluent")
 
@@ -200,6 +206,7 @@ PARTS = {
     "kafka-clients": kafka_clients,
     "kcat": kcat,
     "librdkafka": librdkafka,
+    "lz4": lz4,
     "confluent": confluent,
     "kafka-python": kafka_python,
     "aiokafka": aiokafka,

@@ -8,7 +8,7 @@ import time
 
 from .shell import Failed
 
-PRODUCE, METADATA, LIST_OFFSETS, OFFSET_FETCH = 0, 3, 2, 9
+PRODUCE, METADATA, LIST_OFFSETS, OFFSET_FETCH, CREATE_TOPICS = 0, 3, 2, 9, 19
 EARLIEST, LATEST = -2, -1
 # UNKNOWN_TOPIC_OR_PARTITION, LEADER_NOT_AVAILABLE, NOT_LEADER_OR_FOLLOWER, OFFSET_NOT_AVAILABLE
 RETRIABLE = {3, 5, 6, 78}
@@ -85,6 +85,19 @@ def metadata(port: int, topics: list[str] | None = None, timeout=5.0):
     return brokers, found
 
 
+def create(port: int, topics: dict[str, int], timeout=120.0) -> None:
+    """Makes topics of one replica (CreateTopics version 4) and waits until they are led."""
+    rows = b"".join(_string(name) + struct.pack(">ihii", partitions, 1, 0, 0) for name, partitions in topics.items())
+    body = struct.pack(">i", len(topics)) + rows + struct.pack(">ib", int(timeout * 1000), 0)
+    answer = call(port, CREATE_TOPICS, 4, body, timeout)
+    answer.take("i")
+    for _ in range(answer.take("i")):
+        name, error, _ = answer.string(), answer.take("h"), answer.string()
+        if error:
+            raise Failed(f"creating {name}: error {error}")
+    await_topics(port, topics)
+
+
 def offsets(port: int, topic: str, partitions: int, at: int = LATEST) -> list[int]:
     """The offset of each partition at `at` (ListOffsets version 1).
 
@@ -119,6 +132,25 @@ def offsets_now(port: int, topic: str, partitions: int, at: int = LATEST) -> lis
     rows = [answer.take("ihqq") for _ in range(answer.take("i"))]
     found = {index: (error, offset) for index, error, _, offset in rows}
     return [found[index] for index in range(partitions)]
+
+
+def await_offsets(port: int, topics: list[str], partitions: int, patience: float) -> None:
+    """Waits until every partition of every topic tells where it ends, all of them in one answer."""
+    rows = b"".join(struct.pack(">iq", index, LATEST) for index in range(partitions))
+    body = struct.pack(">ii", -1, len(topics)) + b"".join(_string(topic) + struct.pack(">i", partitions) + rows for topic in topics)
+    deadline = time.monotonic() + patience
+    while _offset_errors(call(port, LIST_OFFSETS, 1, body, timeout=60.0)):
+        if time.monotonic() > deadline:
+            raise Failed(f"not every partition told its end within {patience:.0f} s")
+        time.sleep(0.005)
+
+
+def _offset_errors(answer: _Reader) -> int:
+    errors = 0
+    for _ in range(answer.take("i")):
+        answer.string()
+        errors += sum(answer.take("ihqq")[1] != 0 for _ in range(answer.take("i")))
+    return errors
 
 
 def committed(port: int, group: str, topic: str, partition: int) -> int | None:

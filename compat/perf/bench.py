@@ -1,51 +1,43 @@
 #!/usr/bin/env python3
-"""Throughput, CPU, memory and start of our broker and of Kafka's own, in alternating rounds on one machine.
+"""Our broker and Kafka's own side by side: rate, latency, CPU, memory, context switches, system calls.
 
-    bench.py [--rounds N] [--records N] [--requests N] [--json FILE] [--only ottla|jvm]
+    bench.py [--quick] [--rounds N] [--case NAME]… [--only KIND | --other BINARY] [--json FILE]
+    bench.py compare BEFORE AFTER
 
-A benchmark, not a test: it prints medians and ratios and ends with 0 unless something did not run.
+A benchmark, not a test: it prints ratios and what they must reach. It fails if a case could not be run.
 """
 import argparse
-import re
+import json
+import os
+import signal
 import sys
 import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from beside import KINDS, head, line, median, rounds, write  # noqa: E402
-from harness import clients, install, wire  # noqa: E402
-from harness.broker import Broker  # noqa: E402
-from harness.shell import COMPAT, WORK, Failed, end_all, run  # noqa: E402
-
-PARTITIONS = 12
-RECORD_BYTES = 1024
-IDLE_SECONDS = 20
-PERF_JVM = {"KAFKA_HEAP_OPTS": "-Xmx512M", "KAFKA_JVM_OPTS": "-XX:+UseG1GC"}
-
-# Row, unit, and whether more is better; the floors are Ottla beside Kafka or Ottla alone.
-RATES = [
-    "produce, kafka-producer-perf-test", "consume, kafka-consumer-perf-test",
-    "produce, librdkafka", "consume, librdkafka", "one record a request, librdkafka",
-]
+import measure  # noqa: E402
+import report  # noqa: E402
+from beside import write  # noqa: E402
+from brokers import ALL_KINDS, FLOOR, OTHER, OTHER_BINARY, prepare  # noqa: E402
+from cases import CASES  # noqa: E402
+from harness.shell import WORK, Failed, end_all  # noqa: E402
+from machine import machine, versions  # noqa: E402
+from session import Session, Sizes  # noqa: E402
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description="Our broker beside Kafka's own.")
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--records", type=int, default=2_000_000, help="records of 1 KB for each produce and consume")
-    parser.add_argument("--requests", type=int, default=50_000, help="requests of one record")
-    parser.add_argument("--json", type=Path, default=WORK / "perf.json", help="where the figures go as well")
-    parser.add_argument("--only", choices=KINDS, help="one broker, for a quick look")
-    options = parser.parse_args()
-    kinds = [options.only] if options.only else KINDS
+    if sys.argv[1:2] == ["compare"]:
+        return compare(sys.argv[2:])
+    options = arguments()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that no broker outlives the run
+    kinds = kinds_of(options)
+    cases = options.case or list(CASES)
     try:
-        prepare(kinds)
-        found = rounds(kinds, options.rounds, lambda kind: measure(kind, options.records, options.requests))
-        medians = {kind: median(each) for kind, each in found.items()}
-        write(options.json, {"records": options.records, "requests": options.requests, "rounds": found, "medians": medians})
-        show(medians, options)
-        return 0
+        prepare(kinds, sorted({part for case in cases for part in CASES[case].parts}))
+        bench = Bench(kinds, cases, options)
+        bench.run()
+        return bench.tell(options.json)
     except Failed as failure:
         print(f"bench: {failure}", file=sys.stderr)
         return 1
@@ -53,91 +45,101 @@ def main() -> int:
         end_all()
 
 
-def prepare(kinds: list[str]) -> None:
-    install.prepare_all(["jvm", "java", "librdkafka", *(["ottla"] if "ottla" in kinds else [])])
-    install.need("jvm", "java", "librdkafka", *(["ottla"] if "ottla" in kinds else []))
-    run(["cc", "-O2", "-Wall", "-o", WORK / "rdperf", COMPAT / "perf" / "rdperf.c", "-lrdkafka"])
+def kinds_of(options) -> list[str]:
+    if options.other:
+        os.environ[OTHER_BINARY] = str(options.other)
+        return ["ottla", OTHER]
+    return [options.only] if options.only else ALL_KINDS
 
 
-def measure(kind: str, records: int, requests: int) -> dict:
-    """One round against a fresh broker: {row: {"rate": …, "cpu": …}} and what the process cost as a whole."""
-    broker = Broker(kind, f"perf-{kind}")
-    try:
-        found: dict = {"first answer, fresh directory, s": broker.start()}
-        topics = ["perf-java", "perf-librdkafka", "perf-single"]
-        run(clients.java("Admin", "create", broker.bootstrap, PARTITIONS, "", *topics), timeout=60)
-        wire.await_topics(broker.port, dict.fromkeys(topics, PARTITIONS))
-        steps = [
-            lambda: java_produce(broker, records), lambda: java_consume(broker, records),
-            lambda: rdperf("produce", broker, "perf-librdkafka", records, RECORD_BYTES, 5, 10_000),
-            lambda: rdperf("consume", broker, "perf-librdkafka", records, PARTITIONS),
-            lambda: rdperf("produce", broker, "perf-single", requests, RECORD_BYTES, 0, 1),
-        ]
-        for row, step in zip(RATES, steps):
-            before = broker.cpu_seconds()
-            rate = step()
-            time.sleep(0.5)
-            found[row] = {"rate": rate, "cpu": broker.cpu_seconds() - before}
-            print(f"      {row}: {rate:,.0f}/s, {found[row]['cpu']:.1f} CPU s, {broker.resident_mib():.0f} MiB", file=sys.stderr, flush=True)
-        found["memory after all, MiB"] = broker.resident_mib()
-        found["memory at most, MiB"] = broker.peak_mib()
-        time.sleep(5)
-        before = broker.cpu_seconds()
-        time.sleep(IDLE_SECONDS)
-        found[f"idle CPU, ms in {IDLE_SECONDS} s"] = round((broker.cpu_seconds() - before) * 1000)
-        broker.stop()
-        found["first answer, 36 partitions, s"] = broker.start()
-        return found
-    finally:
-        broker.close()
+def arguments():
+    parser = argparse.ArgumentParser(description="Our broker beside Kafka's own.")
+    parser.add_argument("--quick", action="store_true", help="smaller sizes and one round: about three minutes")
+    parser.add_argument("--rounds", type=int, help="rounds of the cases that are repeated (default 3, quick 1)")
+    parser.add_argument("--case", action="append", choices=CASES, metavar="NAME", help=f"only this one; may be given again: {', '.join(CASES)}")
+    parser.add_argument("--only", choices=ALL_KINDS, help="one broker, for a quick look")
+    parser.add_argument("--other", type=Path, help="another build of our broker in place of Kafka's, to be told apart pair by pair")
+    parser.add_argument("--json", type=Path, default=WORK / "perf.json", help="where the figures go")
+    options = parser.parse_args()
+    options.rounds = options.rounds or (1 if options.quick else 3)
+    return options
 
 
-def java_produce(broker: Broker, records: int) -> float:
-    command = [
-        install.KAFKA / "bin" / "kafka-producer-perf-test.sh", "--bootstrap-server", broker.bootstrap, "--topic", "perf-java",
-        "--num-records", records, "--record-size", RECORD_BYTES, "--throughput", -1, "--command-property", "acks=all",
-        "--command-property", "linger.ms=5", "--command-property", "batch.size=1000000", "--command-property", "buffer.memory=134217728",
-    ]
-    said = run(command, timeout=900, env=PERF_JVM).stdout.decode()
-    found = re.findall(rf"^{records} records sent, ([\d.,]+) records/sec", said, re.M)
-    if not found:
-        raise Failed(f"kafka-producer-perf-test printed {said[-300:]!r}")
-    return float(found[-1].replace(",", "."))
+def compare(files: list[str]) -> int:
+    if len(files) != 2:
+        print("bench: compare BEFORE AFTER", file=sys.stderr)
+        return 2
+    before, after = (json.loads(Path(file).read_text()) for file in files)
+    for name, run in (("before", before), ("after", after)):
+        print(f"{name}: {run['begun']}, {', '.join(run['versions'].values())}")
+    print("\n".join(report.compared(before, after)))
+    return 0
 
 
-def java_consume(broker: Broker, records: int) -> float:
-    command = [
-        install.KAFKA / "bin" / "kafka-consumer-perf-test.sh", "--bootstrap-server", broker.bootstrap, "--topic", "perf-java",
-        "--num-records", records, "--hide-header", "--timeout", 60000,
-    ]
-    row = run(command, timeout=900, env=PERF_JVM).stdout.decode().strip().splitlines()[-1].split(", ")
-    if int(row[4]) < records:
-        raise Failed(f"kafka-consumer-perf-test read {row[4]} of {records}")
-    return float(row[9])  # records a second of fetching, without the time the group took to form
+class Bench:
+    """Rounds in which the brokers take turns, and what they found; who goes first changes with every round."""
 
+    def __init__(self, kinds: list[str], cases: list[str], options):
+        self.kinds, self.cases, self.rounds = kinds, cases, options.rounds
+        self.sizes = Sizes(options.quick, measure.counter())
+        self.begun = time.strftime("%Y-%m-%d %H:%M:%S")
+        self.machine, self.versions = machine(), versions(kinds)
+        self.found: report.Found = {case: [{} for _ in range(self.rounds)] for case in cases}
+        self.failures: list[str] = []
 
-def rdperf(verb: str, broker: Broker, topic: str, *arguments) -> float:
-    return float(run([WORK / "rdperf", verb, broker.bootstrap, topic, *arguments], timeout=900).stdout)
+    def run(self) -> None:
+        print("\n".join(self.head()), flush=True)
+        for number in range(self.rounds):
+            for kind in self.kinds if number % 2 == 0 else reversed(self.kinds):
+                self.round(number, kind)
 
+    def head(self) -> list[str]:
+        told = {**self.versions, **self.machine}
+        lines = [f"{self.begun}  {'quick' if self.sizes.quick else 'full'}, {self.rounds} rounds", *(f"  {name}: {value}" for name, value in told.items())]
+        return lines if self.sizes.counter else [*lines, "  system calls: cannot be counted here, there is neither perf nor strace"]
 
-def show(medians: dict, options) -> None:
-    ours, theirs = medians.get("ottla"), medians.get("jvm")
-    print(f"\nMedians of {options.rounds}: {options.records:,} records of {RECORD_BYTES} bytes over {PARTITIONS} partitions, acks=all; {options.requests:,} single requests\n")
-    head()
-    for row in RATES:
-        line(row + " /s", pick(ours, row, "rate"), pick(theirs, row, "rate"), ratio_floor=1.0)
-        line("  broker CPU s", pick(ours, row, "cpu"), pick(theirs, row, "cpu"), ratio_ceiling=0.5)
-    ceilings = {
-        "memory after all, MiB": 100.0, "memory at most, MiB": None, "first answer, fresh directory, s": 0.1,
-        "first answer, 36 partitions, s": 0.1, f"idle CPU, ms in {IDLE_SECONDS} s": 20.0,
-    }
-    for row, ceiling in ceilings.items():
-        line(row, (ours or {}).get(row), (theirs or {}).get(row), ceiling=ceiling)
-    print(f"\nfigures of every round: {options.json}")
+    def round(self, number: int, kind: str) -> None:
+        cases = [case for case in self.cases if kind != FLOOR or CASES[case].floor]
+        shared = [case for case in cases if not CASES[case].own_broker]
+        while shared:
+            shared = self.session(number, kind, shared)
+        for case in cases:
+            if CASES[case].own_broker and not (CASES[case].once and number > 0):
+                self.one(number, kind, case, lambda case=case: CASES[case].measure(kind, self.sizes))
 
+    def session(self, number: int, kind: str, cases: list[str]) -> list[str]:
+        """Runs cases on one broker; behind one that failed the others, which are answered, need a new one."""
+        with Session(kind, self.sizes) as session:
+            for at, case in enumerate(cases):
+                session.rest()
+                if not self.one(number, kind, case, lambda case=case: CASES[case].measure(session)):
+                    return cases[at + 1:]
+        return []
 
-def pick(figures: dict | None, row: str, part: str) -> float | None:
-    return figures[row][part] if figures else None
+    def one(self, number: int, kind: str, case: str, measured) -> bool:
+        try:
+            figures = measured()
+        except (Failed, OSError, ValueError, LookupError) as failure:
+            self.failures.append(f"{kind} {case}: {failure}")
+            print(f"FAILED {self.failures[-1]}", flush=True)
+            return False
+        self.found[case][number][kind] = figures
+        print(report.short(kind, case, figures), flush=True)
+        return True
+
+    def tell(self, where: Path) -> int:
+        write(where, {
+            "begun": self.begun, "quick": self.sizes.quick, "machine": self.machine, "versions": self.versions, "kinds": self.kinds,
+            "found": self.found, "failures": self.failures,
+        })
+        if len(self.kinds) > 1:
+            print("\n" + "\n".join([*self.head(), "", *report.table(self.found, self.kinds)]))
+        if "ottla" in self.kinds and "jvm" in self.kinds:
+            print("\n" + "\n".join(report.verdicts(self.found)))
+        print(f"\nfigures of every round: {where}")
+        for failure in self.failures:
+            print(f"could not be run: {failure}")
+        return 1 if self.failures else 0
 
 
 if __name__ == "__main__":

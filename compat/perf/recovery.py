@@ -18,8 +18,8 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from beside import KINDS, head, line, median, rounds, write  # noqa: E402
-from bench import prepare  # noqa: E402
-from harness import clients, wire  # noqa: E402
+from brokers import open_broker, prepare, rdperf  # noqa: E402
+from harness import wire  # noqa: E402
 from harness.broker import Broker  # noqa: E402
 from harness.shell import WORK, Failed, end, end_all, run, spawn  # noqa: E402
 
@@ -30,6 +30,7 @@ MORE_RECORDS = 50_000_000
 PATIENCE_SECONDS = 600
 BEHIND = "MiB behind recovery points"
 BEHIND_LINE = re.compile(r"recovering after an unclean stop: .* ([\d.]+) MiB behind")
+BATCHES = {"linger__ms": 5, "batch__size": 1_000_000, "batch__num__messages": 10_000}
 FIRST, ALL, CPU, AFTER_US = "first answer, s", "all partitions, s", "CPU s", "Kafka after ours: all partitions, s"
 
 
@@ -60,15 +61,14 @@ def main() -> int:
 
 
 def measure(kind: str, partitions: int, gigabytes: float, after: bool) -> dict:
-    broker = Broker(kind, f"perf-{kind}", {"num.partitions": "1"})
+    broker = open_broker(kind)
     try:
         broker.start()
-        run(clients.java("Admin", "create", broker.bootstrap, partitions, "", TOPIC), timeout=60)
-        wire.await_topics(broker.port, {TOPIC: partitions})
-        produce = [WORK / "rdperf", "produce", broker.bootstrap, TOPIC]
-        run([*produce, int(gigabytes * 1e9 / RECORD_BYTES), RECORD_BYTES, 5, 10_000], timeout=1800)
+        wire.create(broker.port, {TOPIC: partitions})
+        produce = lambda records: rdperf("produce", broker, TOPIC, records=records, size=RECORD_BYTES, **BATCHES)  # noqa: E731
+        run(produce(int(gigabytes * 1e9 / RECORD_BYTES)), timeout=1800)
         ends = sum(wire.offsets(broker.port, TOPIC, partitions))
-        writing = spawn([*produce, MORE_RECORDS, RECORD_BYTES, 5, 10_000], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+        writing = spawn(produce(MORE_RECORDS), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
         time.sleep(2)
         broker.kill()
         end(writing, signal.SIGKILL)

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Measures the broker beside Kafka's own on this machine: bench.py, or with `coordinators`, `recovery` or `synced` the program of that name; see ../README.md.
+# Measures the broker beside Kafka's own on this machine: bench.py (`compare A B` tells two of its runs apart), or with `coordinators`, `recovery` or `synced` the program of that name; see ../README.md.
 set -euo pipefail
 here=$(dirname "${BASH_SOURCE[0]}")
 case "${1:-}" in

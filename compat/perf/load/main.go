@@ -1,6 +1,6 @@
-// Load for coordinators and disks: one process, raw requests, as many connections as a case asks for.
+// Load for coordinators, disks and many connections: one process, raw requests, as many connections as a case asks for.
 //
-//	load [flags] transactions | members | commits | fill | compact | commit-many | single
+//	load [flags] transactions | members | commits | fill | compact | commit-many | single | paced | slow
 //
 // Prints one JSON object: what was reached, and the CPU seconds that the broker took for it.
 package main
@@ -39,13 +39,15 @@ var cases = map[string]func(options) map[string]any{
 	"compact":      compact,
 	"commit-many":  commitMany,
 	"single":       single,
+	"paced":        paced,
+	"slow":         slow,
 }
 
 func main() {
 	var o options
 	flag.StringVar(&o.broker, "broker", "", "host:port")
 	flag.IntVar(&o.pid, "pid", 0, "the broker's process")
-	flag.StringVar(&o.topic, "topic", "", "topic, created here")
+	flag.StringVar(&o.topic, "topic", "", "topic, created here but for paced and slow")
 	flag.IntVar(&o.partitions, "partitions", 1, "its partitions")
 	flag.IntVar(&o.connections, "connections", 1, "connections with one request in flight each")
 	flag.DurationVar(&o.seconds, "time", 8*time.Second, "how long to measure")

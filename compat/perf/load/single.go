@@ -22,7 +22,7 @@ func single(o options) map[string]any {
 		c := dial(o.broker)
 		running.Go(func() {
 			for time.Now().Before(stop) {
-				c.produceOne(o.topic, encoded)
+				c.produceTo(o.topic, 0, encoded)
 				done.Add(1)
 			}
 		})
@@ -39,12 +39,12 @@ func single(o options) map[string]any {
 	return map[string]any{"records a second": produced / seconds, "CPU µs a record": cpu * 1e6 / produced}
 }
 
-func (c *conn) produceOne(topic string, encoded []byte) {
+func (c *conn) produceTo(topic string, index int32, encoded []byte) {
 	request := kmsg.NewPtrProduceRequest()
 	request.Version = 12
 	request.Acks, request.TimeoutMillis = -1, producedAcksTimeoutMs
 	to, partition := kmsg.NewProduceRequestTopic(), kmsg.NewProduceRequestTopicPartition()
-	partition.Records = encoded
+	partition.Partition, partition.Records = index, encoded
 	to.Topic, to.Partitions = topic, append(to.Partitions, partition)
 	request.Topics = append(request.Topics, to)
 	until("Produce", func() int16 {

@@ -50,23 +50,8 @@ func dial(broker string) *conn {
 
 // ask sends a request of the version it is set to and waits for the answer.
 func (c *conn) ask(request kmsg.Request) kmsg.Response {
-	c.correlation++
-	c.out = c.formatter.AppendRequest(c.out[:0], request, c.correlation)
-	if err := c.socket.SetDeadline(time.Now().Add(patience)); err != nil {
-		fail("%v", err)
-	}
-	if _, err := c.socket.Write(c.out); err != nil {
-		fail("request %d: %v", request.Key(), err)
-	}
-	var size [4]byte
-	if _, err := io.ReadFull(c.in, size[:]); err != nil {
-		fail("request %d: %v", request.Key(), err)
-	}
-	length := binary.BigEndian.Uint32(size[:])
-	if length > largestAnswer {
-		fail("request %d: an answer of %d bytes", request.Key(), length)
-	}
-	if cap(c.answer) < int(length) {
+	length := c.send(request)
+	if cap(c.answer) < length {
 		c.answer = make([]byte, length)
 	}
 	body := c.answer[:length]
@@ -85,6 +70,27 @@ func (c *conn) ask(request kmsg.Request) kmsg.Response {
 		fail("request %d: %v", request.Key(), err)
 	}
 	return response
+}
+
+// send sends a request of the version it is set to and answers how long what follows the size of its answer is.
+func (c *conn) send(request kmsg.Request) int {
+	c.correlation++
+	c.out = c.formatter.AppendRequest(c.out[:0], request, c.correlation)
+	if err := c.socket.SetDeadline(time.Now().Add(patience)); err != nil {
+		fail("%v", err)
+	}
+	if _, err := c.socket.Write(c.out); err != nil {
+		fail("request %d: %v", request.Key(), err)
+	}
+	var size [4]byte
+	if _, err := io.ReadFull(c.in, size[:]); err != nil {
+		fail("request %d: %v", request.Key(), err)
+	}
+	length := int(binary.BigEndian.Uint32(size[:]))
+	if length > largestAnswer {
+		fail("request %d: an answer of %d bytes", request.Key(), length)
+	}
+	return length
 }
 
 // until repeats an attempt while it answers an error code that passes.
