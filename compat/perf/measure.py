@@ -6,6 +6,7 @@ import signal
 import subprocess
 import tempfile
 import threading
+import time
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -115,12 +116,35 @@ def syscalls_per_request(broker: Broker, command: list, by: str | None) -> float
         }[by]
         counting = spawn(count, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         try:
+            await_attached(counting, broker, by)
             with driven(broker, command) as client:
                 client.begun()
                 requests = client.ended()["all requests"]
         finally:
             end(counting, signal.SIGINT)
         return counted(told.read_text(), by) / max(1, requests)
+
+
+def await_attached(counting: subprocess.Popen, broker: Broker, by: str, patience: float = 10) -> None:
+    """Waits until all threads of the broker are looked at: perf has an event open for each, strace is each one's tracer."""
+    deadline = time.monotonic() + patience
+    while time.monotonic() < deadline and counting.poll() is None:
+        try:
+            if attached(counting, broker, by):
+                return
+        except (FileNotFoundError, ProcessLookupError):
+            pass  # a descriptor or a thread that has just gone
+        time.sleep(0.01)
+    raise Failed(f"{by} did not attach to the broker")
+
+
+def attached(counting: subprocess.Popen, broker: Broker, by: str) -> bool:
+    threads = list(Path(f"/proc/{broker.pid}/task").iterdir())
+    if by == "perf":
+        looked_at = sum("perf_event" in os.readlink(link) for link in Path(f"/proc/{counting.pid}/fd").iterdir())
+    else:
+        looked_at = sum(f"TracerPid:\t{counting.pid}\n" in (thread / "status").read_text() for thread in threads)
+    return looked_at >= len(threads)
 
 
 def counted(told: str, by: str) -> int:

@@ -97,6 +97,7 @@ static void configure(const char *file) {
 
 int main(int argc, char **argv) {
     if (argc != 2) return fputs("floor SERVER_PROPERTIES\n", stderr), 2;
+    signal(SIGPIPE, SIG_IGN); /* sendfile to a socket that is gone */
     configure(argv[1]);
     int listening = socket(AF_INET, SOCK_STREAM, 0), one = 1;
     setsockopt(listening, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
