@@ -197,10 +197,6 @@ impl LogDirs {
                 Some(log) => log.sync_metadata(),
                 None => Ok(()),
             },
-            Work::WriteBack { file, position, len } => {
-                disk::start_write_back(&file, position, len);
-                Ok(())
-            }
             Work::SyncLogs => {
                 self.sync_logs();
                 Ok(())

@@ -7,6 +7,7 @@ use crate::types::{Millis, Offset};
 
 use super::LogError;
 use super::offset_index::OffsetEntry;
+use super::recent::Place;
 use super::scan::{Located, SEEK_WINDOW_BYTES, Scanner, Step, WALK_WINDOW_BYTES};
 use super::segment::{RELATIVE_OFFSET_MAX, Segment};
 
@@ -38,6 +39,13 @@ impl Segment {
         Ok(None)
     }
 
+    fn place(&self, offset: Offset) -> Result<Option<Place>, LogError> {
+        match self.recent.find(offset) {
+            Some(place) => Ok(Some(place)),
+            None => Ok(self.locate(offset)?.map(Place::from)),
+        }
+    }
+
     /// Whole batches from the one with `from` up to `upper`, at most `max_bytes` long, or one batch if `min_one`.
     /// `None` if nothing at or behind `from` is here, so that the next segment has to answer.
     pub fn read(
@@ -49,22 +57,21 @@ impl Segment {
     ) -> Result<Option<Slice>, LogError> {
         let size = self.size();
         let next = self.next_offset();
-        let Some(first) = self.locate(from)? else { return Ok(None) };
+        let Some(first) = self.place(from)? else { return Ok(None) };
         let limit = match upper >= next {
             true => size,
-            false => match self.locate(upper) {
+            false => match self.place(upper) {
                 // What stands before it lies below the upper bound too.
                 Err(LogError::Damaged { position, .. }) if position > first.position => position,
                 found => found?.map_or(size, |batch| batch.position),
             },
         };
         let available = limit.saturating_sub(first.position) as usize;
-        let first_len = first.header.total_len();
         let len = match available {
             0 => 0,
             _ if available <= max_bytes => available,
-            _ if first_len <= max_bytes => self.cut(&first, max_bytes as u64)?,
-            _ if min_one => first_len,
+            _ if first.len <= max_bytes => self.cut(&first, max_bytes as u64)?,
+            _ if min_one => first.len,
             _ => 0,
         };
         let len = match self.damage.first_within(first.position, first.position + len as u64) {
@@ -72,8 +79,7 @@ impl Segment {
             Some(bad) => (bad.position - first.position) as usize,
             None => len,
         };
-        let first_base = Offset(first.header.base_offset.0);
-        Ok(Some(Slice { file: self.file()?, position: first.position, len, first_base, available }))
+        Ok(Some(Slice { file: self.file()?, position: first.position, len, first_base: first.base_offset, available }))
     }
 
     /// A position at or before the first record of `offset`, as near as the index tells.
@@ -91,7 +97,7 @@ impl Segment {
     }
 
     /// The largest length of whole batches from `first` within `max_bytes`.
-    fn cut(&self, first: &Located, max_bytes: u64) -> Result<usize, LogError> {
+    fn cut(&self, first: &Place, max_bytes: u64) -> Result<usize, LogError> {
         let budget_end = first.position + max_bytes;
         let entry = self
             .offset_index

@@ -32,6 +32,7 @@ mod opening;
 mod partition_log;
 pub mod producer_state;
 mod reader;
+mod recent;
 mod recovery;
 pub mod repair;
 mod resume;

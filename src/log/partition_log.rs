@@ -5,7 +5,7 @@
 use std::collections::hash_map::DefaultHasher;
 use std::hash::{Hash, Hasher};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, RwLock, Weak};
 
 use arc_swap::ArcSwap;
@@ -114,7 +114,6 @@ pub struct Log {
     flushing: Mutex<()>,
     last_flush: AtomicI64,
     pub(super) flush_queued: AtomicBool,
-    pub(super) write_back_from: AtomicU64,
     failure: OnceLock<Arc<str>>,
     disk_failed: AtomicBool,
     /// A segment or a snapshot was created since the directory was synced.
@@ -169,7 +168,6 @@ impl Log {
             writer: Mutex::new(parts.writer),
             flushing: Mutex::default(),
             flush_queued: AtomicBool::new(false),
-            write_back_from: AtomicU64::new(0),
             failure: OnceLock::new(),
             disk_failed: AtomicBool::new(false),
             files_changed: AtomicBool::new(true),

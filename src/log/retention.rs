@@ -162,7 +162,6 @@ impl Log {
         self.remove_files(&segments[kept..])?;
         segments[kept - 1].truncate(to)?;
         segments[kept - 1].publish(segments[kept - 1].size(), to);
-        self.write_back_from.store(segments[kept - 1].size(), Ordering::Relaxed);
         self.change_epochs(|epochs| epochs.truncate_end(to));
         self.rebuild_producers(writer, to)?;
         tracing::info!(partition = %self.partition, %to, "truncated the log");
@@ -191,7 +190,6 @@ impl Log {
         self.start.store(offset.0, Ordering::Release);
         self.end.store(offset.0, Ordering::Release);
         self.high_watermark.store(offset.0, Ordering::Release);
-        self.write_back_from.store(0, Ordering::Relaxed);
         self.change_epochs(|epochs| {
             epochs.clear();
             true

@@ -18,6 +18,7 @@ use super::descriptors::{DescriptorCache, Slot};
 use super::inspection::Damage;
 use super::names::{FileKind, FileState, file_path};
 use super::offset_index::{OffsetEntry, OffsetIndex};
+use super::recent::{Place, Recent};
 use super::scan::{SEEK_WINDOW_BYTES, Scanner, WALK_WINDOW_BYTES};
 use super::time_index::{TimeEntry, TimeIndex, TimestampOffset};
 use super::txn_index::{AbortedTxn, TxnIndex};
@@ -41,6 +42,14 @@ pub struct BatchWrite {
     pub max_timestamp: Millis,
 }
 
+impl BatchWrite {
+    fn place(&self, position: u64) -> Place {
+        let [base @ .., _, _, _, _, _, _, _, _] = self.head;
+        let base_offset = Offset(i64::from_be_bytes(base));
+        Place { base_offset, last_offset: self.last_offset, position, len: self.bytes.len() }
+    }
+}
+
 /// A segment of a log.
 #[derive(Debug)]
 pub struct Segment {
@@ -62,6 +71,7 @@ pub struct Segment {
     largest: Mutex<Option<TimestampOffset>>,
     /// The first batch's timestamp, by which the segment's age is counted; `None` until read or written.
     first_timestamp: Mutex<Option<Millis>>,
+    pub(super) recent: Recent,
     unindexed_bytes: AtomicU64,
     /// Something was written to an index since they were last made durable.
     indexes_unsynced: AtomicBool,
@@ -139,6 +149,7 @@ impl Segment {
             txn_index: TxnIndex::in_file(sizes.txn_index),
             largest: Mutex::new(None),
             first_timestamp: Mutex::new(None),
+            recent: Recent::default(),
             unindexed_bytes: AtomicU64::new(0),
             indexes_unsynced: AtomicBool::new(false),
             created: now,
@@ -234,6 +245,12 @@ impl Segment {
             position += len;
         }
         self.publish(position, last.last_offset.next());
+        let mut end = start;
+        self.recent.push(batches.iter().map(|batch| {
+            let position = end;
+            end += batch.bytes.len() as u64;
+            batch.place(position)
+        }));
         Ok(())
     }
 
@@ -352,6 +369,7 @@ impl Segment {
 
     /// Completes the indexes of a segment that gets no more records for now.
     pub fn seal(&self) -> Result<(), LogError> {
+        self.recent.clear();
         self.index_largest()?;
         self.save_indexes()
     }
@@ -388,6 +406,7 @@ impl Segment {
     /// Cuts everything from `offset` on; the batch that contains it goes as a whole.
     pub fn truncate(&self, offset: Offset) -> Result<(), LogError> {
         let cut = self.locate(offset)?;
+        self.recent.clear();
         self.damage.clear();
         let relative = (offset - self.base).clamp(0, i64::from(u32::MAX)) as u32;
         let index = self.path(FileKind::OffsetIndex);

@@ -21,8 +21,9 @@ const UNSYNCED_BYTES_MAX: u64 = 128 << 20;
 const PAUSE_MIN: Millis = Millis(1_000);
 /// A sync is followed by a pause of so many times its length.
 const PAUSE_FACTOR: i64 = 3;
-/// Up to so many logs are synced file by file; for more the file system is synced as a whole.
-const SYNCED_ONE_BY_ONE_MAX: usize = 32;
+/// Up to so many logs are synced file by file; for more the file system is synced as a whole: one commit of its journal
+/// instead of one for each file, all of which stand in the way of appends.
+const SYNCED_ONE_BY_ONE_MAX: usize = 1;
 
 /// When the logs are to be synced next, as far as bytes ask for it.
 #[derive(Debug, Default)]

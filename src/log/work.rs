@@ -1,17 +1,13 @@
 //! What logs leave to a thread that may wait for the disk.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::fs::File;
 use std::path::PathBuf;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, Weak};
+use std::sync::{Condvar, Mutex, MutexGuard, Weak};
 use std::time::Duration;
 
 use crate::types::Millis;
 
 use super::partition_log::Log;
-
-/// Hints that are dropped when nobody works them off.
-const HINTS_MAX: usize = 1024;
 
 /// One thing to do.
 #[derive(Debug)]
@@ -24,8 +20,6 @@ pub enum Work {
     SyncAppended(Weak<Log>),
     /// Makes the topic id of a log with its first records durable.
     SyncMetadata(Weak<Log>),
-    /// Begins to write back a stretch of a file.
-    WriteBack { file: Arc<File>, position: u64, len: u64 },
     /// Removes files that nothing refers to any more.
     RemoveFiles(Vec<PathBuf>),
     /// Applies retention to the logs of a directory that is short of room.
@@ -54,9 +48,6 @@ impl WorkQueue {
     /// Adds work to be done soon.
     pub fn push(&self, work: Work) {
         let mut state = self.lock();
-        if matches!(work, Work::WriteBack { .. }) && state.ready.len() >= HINTS_MAX {
-            return;
-        }
         state.ready.push_back(work);
         self.arrived.notify_one();
     }

@@ -27,8 +27,6 @@ use super::{LogError, snapshots};
 
 /// Batches of one group: each takes two slices of a vectored write.
 const GROUP_BATCHES_MAX: usize = SLICES_MAX / 2;
-/// Appended bytes after which write-back is begun.
-const WRITE_BACK_BYTES: u64 = 4 << 20;
 
 /// What an append did.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -311,15 +309,6 @@ impl Log {
         self.durability.note_appended(staged.bytes);
         self.end.store(last.last_offset.next().0, Ordering::Release);
         self.context.note_appended(staged.bytes);
-        self.begin_write_back(&active)
-    }
-
-    fn begin_write_back(&self, active: &Segment) -> Result<(), LogError> {
-        let (from, size) = (self.write_back_from.load(Ordering::Relaxed), active.size());
-        if size.saturating_sub(from) >= WRITE_BACK_BYTES {
-            self.write_back_from.store(size, Ordering::Relaxed);
-            self.context.work.push(Work::WriteBack { file: active.file()?, position: from, len: size - from });
-        }
         Ok(())
     }
 
@@ -355,7 +344,6 @@ impl Log {
         segments.push(Arc::new(new));
         self.files_changed.store(true, Ordering::Release);
         self.segments.store(Arc::new(segments));
-        self.write_back_from.store(0, Ordering::Relaxed);
         if !self.flush_queued.swap(true, Ordering::AcqRel) {
             self.context.work.push(Work::FlushSealed(self.this.clone()));
         }

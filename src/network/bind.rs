@@ -28,7 +28,7 @@ pub struct SocketOptions {
     pub backlog: i32,
     /// `socket.send.buffer.bytes`; none leaves it to the operating system.
     pub send_buffer_bytes: Option<usize>,
-    /// `socket.receive.buffer.bytes`; none leaves it to the operating system.
+    /// `socket.receive.buffer.bytes`; none leaves it to the operating system, and so does what it goes to by itself.
     pub receive_buffer_bytes: Option<usize>,
 }
 
@@ -82,14 +82,21 @@ fn addresses(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
     Ok((host, port).to_socket_addrs()?.collect())
 }
 
+/// The size up to which the operating system lets a receive buffer grow by itself; 0 if it does not say.
+fn receive_buffer_grown_max() -> usize {
+    let sizes = std::fs::read_to_string("/proc/sys/net/ipv4/tcp_rmem").unwrap_or_default();
+    sizes.split_whitespace().nth(2).and_then(|max| max.parse().ok()).unwrap_or(0)
+}
+
 fn listen(address: SocketAddr, options: SocketOptions) -> io::Result<std::net::TcpListener> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     socket.set_reuse_address(true)?;
     if address.ip() == Ipv6Addr::UNSPECIFIED {
         socket.set_only_v6(false)?;
     }
-    // Before listening, because the window that a connection offers is settled when it is accepted.
-    if let Some(bytes) = options.receive_buffer_bytes {
+    // Before listening, because the window that a connection offers is settled when it is accepted. A size that is set is
+    // one that no longer grows: a producer of large batches would stop and be acknowledged after every 100 KiB.
+    if let Some(bytes) = options.receive_buffer_bytes.filter(|bytes| *bytes > receive_buffer_grown_max()) {
         socket.set_recv_buffer_size(bytes)?;
     }
     socket.set_nonblocking(true)?;

@@ -16,6 +16,11 @@ use crate::types::FileRange;
 
 /// One `sendfile` call: long enough to be cheap, short enough to let other connections of the worker in between.
 const SENDFILE_STEP: usize = 256 << 10;
+/// A file range of at most this length is copied and leaves with what stands around it: cheaper than a look at the page
+/// cache and a `sendfile` of its own.
+const COPIED_MAX: usize = 16 << 10;
+/// Bytes that wait in memory, beyond which nothing more is copied.
+const COPIED_TOGETHER_MAX: usize = 256 << 10;
 /// Bytes of a file range that are looked up in the page cache at once.
 const RESIDENCY_STEP: usize = 1 << 20;
 /// Slices of memory that leave in one call.
@@ -61,6 +66,10 @@ impl<'s> Outbox<'s> {
     /// Adds a reply behind those that wait.
     pub(super) fn push(&mut self, reply: Vec<ReplySegment>) {
         for segment in reply.into_iter().filter(|segment| !segment.is_empty()) {
+            let segment = match segment {
+                ReplySegment::File(range) if range.len <= COPIED_MAX && self.len < COPIED_TOGETHER_MAX => copied(range),
+                segment => segment,
+            };
             self.len += segment.len();
             self.segments.push_back(segment);
         }
@@ -148,6 +157,14 @@ impl<'s> Outbox<'s> {
             }
             sent -= step;
         }
+    }
+}
+
+/// The range in memory, where that takes no waiting for the disk.
+fn copied(range: FileRange) -> ReplySegment {
+    match range.read_resident() {
+        Some(bytes) => ReplySegment::Bytes(bytes.into()),
+        None => ReplySegment::File(range),
     }
 }
 

@@ -17,6 +17,14 @@ pub struct FileRange {
 }
 
 impl FileRange {
+    /// Its bytes, if all of them can be had without the disk.
+    pub fn read_resident(&self) -> Option<Vec<u8>> {
+        let mut bytes = vec![0; self.len];
+        let slices = &mut [IoSliceMut::new(&mut bytes)];
+        let read = rustix::io::preadv2(&self.file, slices, self.position, ReadWriteFlags::NOWAIT).ok()?;
+        (read == self.len).then_some(bytes)
+    }
+
     /// Whether the first and the last of the first `len` bytes can be had without the disk.
     pub fn is_resident(&self, len: usize) -> bool {
         let last = self.position + len.saturating_sub(1) as u64;

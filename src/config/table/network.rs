@@ -54,7 +54,7 @@ macro_rules! network_keys {
         socket_listen_backlog_size: i32 = "socket.listen.backlog.size", Int, Is("50"), AtLeast(1), ReadOnly, Obeyed,
             "Connections the operating system may hold before they are accepted.";
         socket_receive_buffer_bytes: i32 = "socket.receive.buffer.bytes", Int, Is("102400"), Any, ReadOnly, Obeyed,
-            "Receive buffer of client connections; -1 leaves it to the operating system.";
+            "Receive buffer of client connections at least; -1 leaves it to the operating system, and so does a size up to which it lets buffers grow.";
         socket_request_max_bytes: i32 = "socket.request.max.bytes", Int, Is("104857600"), AtLeast(1), ReadOnly, Obeyed,
             "Largest request accepted.";
         socket_send_buffer_bytes: i32 = "socket.send.buffer.bytes", Int, Is("102400"), Any, ReadOnly, Obeyed,
