@@ -1,6 +1,6 @@
 # `make test` needs nothing but the Rust toolchain; `make compat` and `make bench` set up the outside clients they use.
 
-.PHONY: build lint test simulate compat compat-quick diff docker-test bench fuzz fmt clean
+.PHONY: build lint test simulate simulate-disk compat compat-quick diff docker-test bench fuzz fmt clean
 
 build:
 	cargo build --release
@@ -17,6 +17,11 @@ test:
 # OTTLA_SIM_SEEDS says how many; OTTLA_SIM_SEED=17 runs one, with its trace.
 simulate:
 	OTTLA_SIM_SEEDS=$${OTTLA_SIM_SEEDS:-2000} cargo test --lib broker::simulation -- --nocapture --test-threads=1
+
+# One log on a disk that fails and loses power, from seeds; which planted bugs are caught, and by what.
+# OTTLA_DISK_SEEDS says how many; OTTLA_DISK_SEED=17 runs one, with its trace.
+simulate-disk:
+	OTTLA_DISK_SEEDS=$${OTTLA_DISK_SEEDS:-20000} cargo test --lib log::tests::simulation -- --nocapture --test-threads=1
 
 # Real clients and Kafka's own tools against the release build.
 compat: build

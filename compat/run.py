@@ -39,6 +39,7 @@ SCENARIOS = {
     "kill9": ["java", "confluent"],
     "recovery": ["java", "confluent", "jvm"],
     "dropped": ["java", "confluent"],
+    "synced": ["confluent", "faulty"],
     "exactly-once": ["java", "confluent", "go", "kafka-clients"],
     "transactions": ["java", "confluent"],
     "telemetry": ["java", "confluent"],

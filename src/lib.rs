@@ -27,6 +27,9 @@ pub mod broker;
 
 pub mod cli;
 
+#[cfg(all(feature = "faults", not(debug_assertions)))]
+compile_error!("the feature `faults` loses data on purpose: it is for debug builds");
+
 #[cfg(test)]
 mod generated;
 #[cfg(test)]

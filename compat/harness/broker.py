@@ -203,5 +203,11 @@ def ottla_binary() -> Path:
     return Path(given) if given else target_directory() / "release" / "ottla"
 
 
+def faulty_binary() -> Path:
+    """The broker with the layer of faults under its logs."""
+    given = os.environ.get("OTTLA_FAULTS_BIN")
+    return Path(given) if given else target_directory() / "faults" / "debug" / "ottla"
+
+
 def target_directory() -> Path:
     return Path(os.environ.get("CARGO_TARGET_DIR") or COMPAT.parent / "target")

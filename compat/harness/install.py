@@ -8,7 +8,7 @@ import time
 from functools import partial
 from pathlib import Path
 
-from .broker import ottla_binary
+from .broker import faulty_binary, ottla_binary, target_directory
 from .shell import COMPAT, REPOSITORY, WORK, Failed, Skip, run
 
 CLIENTS = COMPAT / "clients"
@@ -72,6 +72,15 @@ def ottla() -> None:
         run(["cargo", "build", "--release", "--locked"], cwd=REPOSITORY, timeout=1800)
     if not os.access(ottla_binary(), os.X_OK):
         raise Failed(f"{ottla_binary()} is not there")
+
+
+def faulty() -> None:
+    """The broker with the layer of faults, which no release build has."""
+    if not os.environ.get("OTTLA_FAULTS_BIN"):
+        target = target_directory() / "faults"
+        run(["cargo", "build", "--locked", "--features", "faults", "--target-dir", target], cwd=REPOSITORY, timeout=1800)
+    if not os.access(faulty_binary(), os.X_OK):
+        raise Failed(f"{faulty_binary()} is not there")
 
 
 def jvm() -> None:
@@ -201,6 +210,7 @@ def shipper(name: str) -> None:
 
 PARTS = {
     "ottla": ottla,
+    "faulty": faulty,
     "jvm": jvm,
     "java": java_programs,
     "kafka-clients": kafka_clients,

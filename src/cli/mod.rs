@@ -2,6 +2,8 @@
 
 mod feature_levels;
 mod fsck;
+#[cfg(feature = "faults")]
+mod power_cut;
 mod process;
 mod start;
 mod storage;
@@ -29,6 +31,9 @@ enum Command {
     Start(Box<start::Start>),
     /// Check the log directories of a stopped broker, ours or a JVM's, without changing anything
     Fsck(fsck::Fsck),
+    /// Take back from the files below a directory what a killed broker had not made durable
+    #[cfg(feature = "faults")]
+    PowerCut(power_cut::PowerCut),
     /// Print a script that completes this command line in a shell
     Completions(Completions),
 }
@@ -76,6 +81,8 @@ impl Command {
         match self {
             Command::Start(start) => start.run()?,
             Command::Fsck(fsck) => return Ok(fsck.run()),
+            #[cfg(feature = "faults")]
+            Command::PowerCut(cut) => cut.run()?,
             Command::Completions(Completions { shell }) => {
                 let mut script = Vec::new();
                 clap_complete::generate(shell, &mut command(), "ottla", &mut script);

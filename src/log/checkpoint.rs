@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 use std::fmt::Write;
 use std::fs;
-use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 use crate::types::{LeaderEpoch, Offset, TopicId, TopicPartition};
@@ -69,20 +68,18 @@ pub fn read_epochs(path: &Path) -> Result<Vec<(LeaderEpoch, Offset)>, LogError> 
 /// overwritten and not emptied first: file systems write back at once what was cut to nothing and filled again.
 pub fn write_epochs_unsynced(path: &Path, epochs: &[(LeaderEpoch, Offset)]) -> Result<(), LogError> {
     let text = lines_text(epochs.iter().map(|(epoch, offset)| format!("{epoch} {offset}")));
-    let opened = fs::OpenOptions::new().write(true).create(true).truncate(false).open(path);
-    let written = opened.and_then(|file| {
-        // The end of a longer text must never stand behind the new one.
-        let mut len = file.metadata()?.len() as usize;
-        if len > text.len() {
-            file.set_len(0)?;
-            len = 0;
-        }
-        // First what takes more room: where there is none, the file is left as it was.
-        let (within, beyond) = text.as_bytes().split_at(len);
-        file.write_all_at(beyond, len as u64).inspect_err(|_| drop(file.set_len(len as u64)))?;
-        file.write_all_at(within, 0)
-    });
-    written.map_err(LogError::io("write", path))
+    let file = disk::open_or_create(path)?;
+    // The end of a longer text must never stand behind the new one.
+    let mut len = file.metadata().map_err(LogError::io("stat", path))?.len() as usize;
+    if len > text.len() {
+        disk::set_len(&file, path, 0)?;
+        len = 0;
+    }
+    // First what takes more room: where there is none, the file is left as it was.
+    let (within, beyond) = text.as_bytes().split_at(len);
+    let cut = |_: &LogError| drop(disk::set_len(&file, path, len as u64));
+    disk::write_at(&file, path, len as u64, beyond).inspect_err(cut)?;
+    disk::write_at(&file, path, 0, within)
 }
 
 /// Replaces `leader-epoch-checkpoint`.
@@ -94,7 +91,7 @@ pub fn write_epochs(path: &Path, epochs: &[(LeaderEpoch, Offset)]) -> Result<(),
 pub fn read_topic_id(dir: &Path) -> Result<Option<TopicId>, LogError> {
     let path = dir.join(PARTITION_METADATA);
     let Some(text) = disk::read_small(&path)? else { return Ok(None) };
-    if text.is_empty() {
+    if text.bytes().all(|byte| byte == 0) || is_begun(&text) {
         // A crash before it was synced. The directory's name tells the topic: a deleted one's is renamed, and that is
         // synced, before another can have the name.
         return Ok(None);
@@ -111,10 +108,24 @@ pub fn read_topic_id(dir: &Path) -> Result<Option<TopicId>, LogError> {
     }
 }
 
+/// Whether `text` is the beginning of what tells a topic id.
+fn is_begun(text: &str) -> bool {
+    let whole = topic_id_text(TopicId::ONE);
+    text.len() < whole.len() && (whole.starts_with(text) || text.starts_with(&topic_id_head()))
+}
+
+fn topic_id_head() -> String {
+    format!("version: {VERSION}\ntopic_id: ")
+}
+
+fn topic_id_text(id: TopicId) -> String {
+    format!("{}{id}", topic_id_head())
+}
+
 /// Writes the topic id of the partition in `dir`, not yet synced.
 pub fn write_topic_id(dir: &Path, id: TopicId) -> Result<(), LogError> {
     let path = dir.join(PARTITION_METADATA);
-    fs::write(&path, format!("version: {VERSION}\ntopic_id: {id}")).map_err(LogError::io("write", &path))
+    disk::write_file(&path, topic_id_text(id).as_bytes()).map(drop)
 }
 
 fn write_lines(path: &Path, lines: impl Iterator<Item = String>) -> Result<(), LogError> {
@@ -177,6 +188,10 @@ mod tests {
         let text = fs::read_to_string(dir.path().join(PARTITION_METADATA)).unwrap();
         assert_eq!(text, "version: 0\ntopic_id: AAAAAAAAAAAAAAAAAAAAAQ");
         assert_eq!(read_topic_id(dir.path()).unwrap(), Some(TopicId::ONE));
+        for len in 0..text.len() {
+            fs::write(dir.path().join(PARTITION_METADATA), &text[..len]).unwrap();
+            assert_eq!(read_topic_id(dir.path()).unwrap(), None, "a crash leaves {len} bytes");
+        }
     }
 
     #[test]

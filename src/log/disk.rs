@@ -1,12 +1,19 @@
 //! The few ways in which logs touch the disk.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, IoSlice, Write};
+use std::io::{self, IoSlice};
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::FileExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::LogError;
+#[cfg(any(test, feature = "faults"))]
+use super::faults::device;
+#[cfg(not(any(test, feature = "faults")))]
+use super::os as device;
+
+/// The name of a file, for who needs it.
+pub type PathOf<'a> = &'a dyn Fn() -> PathBuf;
 
 /// Slices in one vectored write; the kernel's own limit is 1024.
 pub const SLICES_MAX: usize = 1024;
@@ -28,44 +35,86 @@ pub use stop::permit;
 /// Creates `path` empty, whatever was there.
 pub fn create(path: &Path) -> Result<File, LogError> {
     permit(path)?;
-    OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .open(path)
-        .map_err(LogError::io("create", path))
+    device::create(path).map_err(LogError::io("create", path))
+}
+
+/// Opens `path` for writing as it is, and creates it if it is not there.
+pub fn open_or_create(path: &Path) -> Result<File, LogError> {
+    permit(path)?;
+    device::open_or_create(path).map_err(LogError::io("open", path))
 }
 
 /// Writes all `slices` at `position`: one system call unless the kernel takes less than it was given.
-pub fn write_all_vectored_at(file: &File, mut position: u64, mut slices: &mut [IoSlice<'_>]) -> io::Result<()> {
+pub fn write_all_vectored_at(
+    file: &File,
+    path: PathOf<'_>,
+    position: u64,
+    slices: &mut [IoSlice<'_>],
+) -> io::Result<()> {
     #[cfg(test)]
     stop::room_for(file, position, slices)?;
-    while !slices.is_empty() {
-        let count = slices.len().min(SLICES_MAX);
-        match rustix::io::pwritev(file, &slices[..count], position) {
-            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-            Ok(written) => {
-                position += written as u64;
-                IoSlice::advance_slices(&mut slices, written);
-            }
-            Err(rustix::io::Errno::INTR) => {}
-            Err(errno) => return Err(errno.into()),
-        }
-    }
-    Ok(())
+    device::write(file, path, position, slices)
 }
 
 /// Writes `bytes` at `position`; `path` is the file's name.
 pub fn write_at(file: &File, path: &Path, position: u64, bytes: &[u8]) -> Result<(), LogError> {
     permit(path)?;
-    file.write_all_at(bytes, position).map_err(LogError::io("write", path))
+    let written = device::write(file, &|| path.to_path_buf(), position, &mut [IoSlice::new(bytes)]);
+    written.map_err(LogError::io("write", path))
+}
+
+/// Gives `file`, whose name is `path`, another length.
+pub fn set_len(file: &File, path: &Path, len: u64) -> Result<(), LogError> {
+    permit(path)?;
+    device::set_len(file, &|| path.to_path_buf(), len).map_err(LogError::io("truncate", path))
+}
+
+/// Makes the content of `file`, whose name is `path`, durable.
+pub fn sync(file: &File, path: &Path) -> Result<(), LogError> {
+    permit(path)?;
+    device::sync(file, &|| path.to_path_buf()).map_err(LogError::io("sync", path))
+}
+
+/// Has the next reads of `file`, whose name is `path`, from `position` on find what is on disk: after a sync that failed,
+/// memory may hold what never got there.
+pub fn drop_cached(file: &File, path: &Path, position: u64) -> Result<(), LogError> {
+    device::drop_cached(file, &|| path.to_path_buf(), position).map_err(LogError::io("read", path))
+}
+
+/// As [`sync`], of a file that is not open.
+pub fn sync_path(path: &Path) -> Result<(), LogError> {
+    sync(&File::open(path).map_err(LogError::io("sync", path))?, path)
+}
+
+/// Replaces the content of a file, or creates it; not synced.
+pub fn write_file(path: &Path, content: &[u8]) -> Result<File, LogError> {
+    let file = create(path)?;
+    write_at(&file, path, 0, content)?;
+    Ok(file)
+}
+
+/// Gives a directory another name, which nothing has.
+pub fn rename_dir(from: &Path, to: &Path) -> Result<(), LogError> {
+    device::rename(from, to).map_err(LogError::io("rename", from))
+}
+
+/// Creates a directory, and those above it that are not there.
+pub fn create_dir(path: &Path) -> Result<(), LogError> {
+    device::create_dir(path).map_err(LogError::io("create the directory", path))
+}
+
+/// Removes a directory with everything in it, if it is there.
+pub fn remove_dir(path: &Path) -> Result<(), LogError> {
+    match device::remove_dir(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(LogError::io("remove", path)(error)),
+        _ => Ok(()),
+    }
 }
 
 /// Gives a file another name, in place of a file that has it; answers false if there is no such file.
 pub fn rename(from: &Path, to: &Path) -> Result<bool, LogError> {
     permit(from)?;
-    match fs::rename(from, to) {
+    match device::rename(from, to) {
         Ok(()) => Ok(true),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
         Err(error) => Err(LogError::io("rename", from)(error)),
@@ -101,13 +150,12 @@ pub fn start_write_back(file: &File, position: u64, len: u64) {
 /// Makes names created, renamed or removed in `dir` durable.
 pub fn sync_dir(dir: &Path) -> Result<(), LogError> {
     permit(dir)?;
-    File::open(dir).and_then(|dir| dir.sync_all()).map_err(LogError::io("sync the directory", dir))
+    device::sync_dir(dir).map_err(LogError::io("sync the directory", dir))
 }
 
 /// Makes everything durable that was written to the file system of `dir`: far less work than file by file.
 pub fn sync_file_system(dir: &Path) -> Result<(), LogError> {
-    let opened = File::open(dir).map_err(LogError::io("open", dir))?;
-    rustix::fs::syncfs(&opened).map_err(|errno| LogError::io("sync the file system of", dir)(errno.into()))
+    device::sync_file_system(dir).map_err(LogError::io("sync the file system of", dir))
 }
 
 /// Replaces `path` by `content` so that a crash leaves the old file or the new one, never a part.
@@ -115,20 +163,20 @@ pub fn write_atomically(path: &Path, content: &[u8]) -> Result<(), LogError> {
     let mut name = path.file_name().unwrap_or_default().to_os_string();
     name.push(".tmp");
     let temporary = path.with_file_name(name);
-    let mut file = create(&temporary)?;
-    if let Err(error) = file.write_all(content).and_then(|()| file.sync_all()) {
+    let written = write_file(&temporary, content).and_then(|file| sync(&file, &temporary));
+    if written.is_err() {
         // On a full disk what is left of it would only take up room.
-        let _ = fs::remove_file(&temporary);
-        return Err(LogError::io("write", &temporary)(error));
+        let _ = device::remove(&temporary);
     }
-    fs::rename(&temporary, path).map_err(LogError::io("rename", &temporary))?;
+    written?;
+    device::rename(&temporary, path).map_err(LogError::io("rename", &temporary))?;
     path.parent().map_or(Ok(()), sync_dir)
 }
 
 /// Removes a file that may be gone already; answers whether it was there.
 pub fn remove(path: &Path) -> Result<bool, LogError> {
     permit(path)?;
-    match fs::remove_file(path) {
+    match device::remove(path) {
         Ok(()) => Ok(true),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
         Err(error) => Err(LogError::io("remove", path)(error)),

@@ -8,21 +8,21 @@
 
 use std::fs::File;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering, fence};
+use std::sync::{Arc, Mutex};
 
 use arc_swap::ArcSwapOption;
 use tokio::runtime::Handle;
 
 use crate::config::TopicPatterns;
 use crate::state_machine::Waiters;
-use crate::types::Offset;
+use crate::types::{METADATA_TOPIC, Offset};
 
 use super::log_dirs::LogDirs;
 use super::partition_log::{Log, LogContext};
 use super::segment::Segment;
 use super::work::Work;
-use super::{LogError, checkpoint, disk, snapshots};
+use super::{LogError, checkpoint, disk};
 
 /// Whose appends count once they are synced, and on which threads the syncs wait.
 #[derive(Debug)]
@@ -52,13 +52,28 @@ struct Acks {
     replicated: AtomicI64,
     /// A sync is under way or about to begin.
     is_syncing: AtomicBool,
+    /// Files with bytes that are not synced. The kernel tells of bytes that it could not write only who has the file open.
+    held: Mutex<Vec<Arc<File>>>,
 }
 
 impl Durability {
     /// Of a log that is being opened with `unsynced` bytes that may be in memory only.
     pub fn new(context: &LogContext, topic: &str, unsynced: u64) -> Durability {
-        let acks = context.sync_acks.get().is_some_and(|acks| acks.topics.contains(topic));
+        // The quorum syncs its own log.
+        let acks = topic != METADATA_TOPIC && context.sync_acks.get().is_some_and(|acks| acks.topics.contains(topic));
         Durability { appended: AtomicU64::new(unsynced), acks: acks.then(Acks::default), ..Durability::default() }
+    }
+
+    /// Keeps a file that was written to open until it is synced, if that is waited for.
+    pub fn hold(&self, file: impl FnOnce() -> Result<Arc<File>, LogError>) -> Result<(), LogError> {
+        if let Some(acks) = &self.acks {
+            let file = file()?;
+            let mut held = acks.held.lock().expect("this lock is never held across a panic");
+            if !held.last().is_some_and(|last| Arc::ptr_eq(last, &file)) {
+                held.push(file);
+            }
+        }
+        Ok(())
     }
 
     pub fn note_appended(&self, bytes: u64) {
@@ -169,7 +184,9 @@ impl Log {
     /// Has everything count that was appended so far: waits for the disk if it has to be synced before.
     pub fn settle_acks(&self) -> Result<(), LogError> {
         let Some(acks) = &self.durability.acks else { return Ok(()) };
+        let held = std::mem::take(&mut *acks.held.lock().expect("this lock is never held across a panic"));
         self.distrust(self.flush())?;
+        drop(held);
         fence(Ordering::SeqCst);
         let replicated = Offset(acks.replicated.load(Ordering::SeqCst));
         if replicated > self.high_watermark() {
@@ -179,19 +196,13 @@ impl Log {
         Ok(())
     }
 
-    /// Makes durable what a stop has written beside the records: a clean start believes it.
+    /// Makes durable what a stop has written beside the records.
     pub(super) fn sync_beside(&self) -> Result<(), LogError> {
-        self.in_dir(|dir| {
-            let path = dir.join(checkpoint::LEADER_EPOCH);
-            match File::open(&path).and_then(|file| file.sync_data()) {
-                Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(LogError::io("sync", path)(error)),
-                _ => Ok(()),
-            }
+        self.in_dir(|dir| match disk::sync_path(&dir.join(checkpoint::LEADER_EPOCH)) {
+            Err(error) if !error.is_not_found() => Err(error),
+            _ => Ok(()),
         })?;
-        match self.files_changed.swap(false, Ordering::AcqRel) {
-            true => self.in_dir(|dir| snapshots::sync_latest(dir).and_then(|()| disk::sync_dir(dir))),
-            false => Ok(()),
-        }
+        self.sync_names()
     }
 
     /// A sync that failed is the last one: whatever the reason, what it should have written may be lost.

@@ -259,7 +259,7 @@ impl LogDirs {
         (0..self.dirs.len()).for_each(|n| drop(self.checkpoint_dir(n, kinds)));
     }
 
-    fn checkpoint_dir(&self, n: usize, kinds: &[Checkpoint]) -> Result<(), LogError> {
+    pub(super) fn checkpoint_dir(&self, n: usize, kinds: &[Checkpoint]) -> Result<(), LogError> {
         let dir = &self.dirs[n];
         let mut written = Ok(());
         for kind in kinds.iter().filter(|_| dir.failure().is_none()) {
@@ -329,14 +329,16 @@ impl Checkpoint {
         }
     }
 
-    /// What the file says of a log; a start that its first segment tells is left out, and a log never cleaned.
+    /// What the file says of a log; a start that its first segment tells is left out, and a log never cleaned. As long as the
+    /// names of the segments are not durable those before the first one may come back.
     fn value(self, placed: &Placed) -> Option<Offset> {
         let log = &placed.log;
         match self {
-            Checkpoint::RecoveryPoint => Some(log.recovery_point()),
+            Checkpoint::RecoveryPoint => Some(log.checkpointed_recovery_point()),
             Checkpoint::LogStart => {
                 let start = log.log_start_offset();
-                (start > log.first_segment_base()).then_some(start)
+                let is_told = start == Offset::ZERO || start <= log.first_segment_base() && log.names_are_durable();
+                (!is_told).then_some(start)
             }
             Checkpoint::HighWatermark => Some(log.high_watermark()),
             Checkpoint::Cleaned => log.cleaning.cleaned_to(),
@@ -350,13 +352,9 @@ fn slot(at: Millis, interval: Millis) -> Millis {
 }
 
 fn remove_dir(path: &Path) -> Result<(), LogError> {
-    match fs::remove_dir_all(path) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(LogError::io("remove", path)(error)),
-        _ => {
-            tracing::info!(dir = %path.display(), "removed a deleted partition");
-            Ok(())
-        }
-    }
+    disk::remove_dir(path)?;
+    tracing::info!(dir = %path.display(), "removed a deleted partition");
+    Ok(())
 }
 
 #[cfg(test)]

@@ -1,7 +1,6 @@
 //! One log directory: its lock, its identity, whether the last stop was clean, whether it still works.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
@@ -44,8 +43,9 @@ impl LogDir {
         let text = disk::read_small(&marker)?;
         if text.is_some() {
             disk::remove(&marker)?;
-            disk::sync_dir(path)?;
         }
+        // Also where there is none: a start that took it away may have ended before this, and it must not come back.
+        disk::sync_dir(path)?;
         Ok(LogDir {
             path: path.to_path_buf(),
             id,
@@ -82,11 +82,8 @@ impl LogDir {
     /// Leaves word that everything was written: the last thing a clean stop does.
     pub fn mark_clean(&self, epoch: BrokerEpoch) -> Result<(), LogError> {
         let path = self.path.join(CLEAN_SHUTDOWN);
-        let mut file = disk::create(&path)?;
-        let written = write!(file, "{{\"version\":0,\"brokerEpoch\":{epoch}}}")
-            .and_then(|()| file.sync_all())
-            .map_err(LogError::io("write", &path));
-        match written {
+        let text = format!("{{\"version\":0,\"brokerEpoch\":{epoch}}}");
+        match disk::write_file(&path, text.as_bytes()).and_then(|file| disk::sync(&file, &path)) {
             // That the file is there says it; only the epoch lacks.
             Err(error) if error.is_out_of_space() => {}
             written => written?,

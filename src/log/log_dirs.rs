@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::fmt;
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, RwLock, RwLockReadGuard, RwLockWriteGuard};
@@ -273,12 +272,11 @@ impl LogDirs {
         log_start: Offset,
     ) -> Result<Arc<Log>, LogError> {
         let is_new = !path.exists();
-        let created = fs::create_dir_all(&path).map_err(LogError::io("create the directory", &path));
-        self.watch(dir, created)?;
+        self.watch(dir, disk::create_dir(&path))?;
         let created = self.create_files(dir, &path, partition, topic_id, config, log_start);
         if is_new && created.as_ref().is_err_and(LogError::is_out_of_space) {
             // What came of it would be taken for a partition's log.
-            let _ = fs::remove_dir_all(&path);
+            let _ = disk::remove_dir(&path);
         }
         self.watch(dir, created)
     }
@@ -368,8 +366,7 @@ impl LogDirs {
         let to = self.dirs[placed.dir].path().join(name);
         // Nobody may follow the old name while it is taken by something else.
         let _writer = placed.log.lock_writer();
-        let renamed = fs::rename(&*from, &to).map_err(LogError::io("rename", &*from));
-        self.watch(placed.dir, renamed)?;
+        self.watch(placed.dir, disk::rename_dir(&from, &to))?;
         placed.log.path.store(Arc::new(to.clone()));
         self.watch(placed.dir, disk::sync_dir(self.dirs[placed.dir].path()))?;
         Ok(to)

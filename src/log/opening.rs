@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use crate::types::{METADATA_TOPIC, Millis, Offset, TopicPartition, is_internal_topic};
 
+use super::housekeeping::Checkpoint;
 use super::log_dirs::{LogDirs, Placed, TopicConfigs};
 use super::names::{PartitionDir, delete_dir_name, parse_dir_name};
 use super::partition_log::{Log, LogOptions};
@@ -321,6 +322,10 @@ impl LogDirs {
                 let Some(first) = logs.get(partition).cloned() else {
                     logs.insert(partition.clone(), Placed { log: log.clone(), dir: found.dir });
                     drop(logs);
+                    if log.recovery_point() < found.options.recovery_point {
+                        // Before anything is appended where the file says that all is on disk.
+                        drop(self.checkpoint_dir(found.dir, &[Checkpoint::RecoveryPoint]));
+                    }
                     self.schedule(&log);
                     return false;
                 };

@@ -1,6 +1,7 @@
 //! A partition's log: its state, what readers see of it, and making it durable.
 //!
-//! Appends are in `writer.rs`, reads in `reader.rs`, removal of records in `retention.rs`, opening in `recovery.rs`.
+//! Appends are in `writer.rs`, reads in `reader.rs`, syncs in `flushing.rs`, removal of records in `retention.rs`, opening
+//! in `recovery.rs`.
 
 use std::collections::hash_map::DefaultHasher;
 use std::hash::{Hash, Hasher};
@@ -24,7 +25,7 @@ use super::space::{DirSpace, SpaceAlarm};
 use super::syncing::SyncPace;
 use super::work::{Work, WorkQueue};
 use super::writer::{Pending, Writer};
-use super::{LogError, checkpoint, disk, snapshots};
+use super::{LogError, checkpoint, disk};
 
 /// What all logs of a node share.
 #[derive(Debug)]
@@ -73,7 +74,7 @@ impl LogContext {
 }
 
 /// What is known about a log before it is opened.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct LogOptions {
     pub partition: TopicPartition,
     pub dir: PathBuf,
@@ -101,7 +102,9 @@ pub struct Log {
     pub(super) high_watermark: AtomicI64,
     /// The first offset of an undecided transaction, `i64::MAX` without one.
     pub(super) first_undecided: AtomicI64,
-    recovery_point: AtomicI64,
+    pub(super) recovery_point: AtomicI64,
+    /// What the indexes say before it is on disk, too.
+    pub(super) indexed_to: AtomicI64,
     pub(super) epochs: RwLock<LeaderEpochs>,
     pub(super) epochs_dirty: AtomicBool,
     topic_id: OnceLock<TopicId>,
@@ -111,8 +114,8 @@ pub struct Log {
     pub(super) queue: Mutex<Vec<Pending>>,
     pub(super) writer: Mutex<Writer>,
     /// One flush at a time, so that the recovery point only moves over what was synced.
-    flushing: Mutex<()>,
-    last_flush: AtomicI64,
+    pub(super) flushing: Mutex<()>,
+    pub(super) last_flush: AtomicI64,
     pub(super) flush_queued: AtomicBool,
     failure: OnceLock<Arc<str>>,
     disk_failed: AtomicBool,
@@ -159,6 +162,7 @@ impl Log {
             high_watermark: AtomicI64::new(high_watermark.0),
             first_undecided: AtomicI64::new(first_undecided.0),
             recovery_point: AtomicI64::new(parts.recovery_point.0),
+            indexed_to: AtomicI64::new(parts.recovery_point.0),
             epochs: RwLock::new(parts.epochs),
             epochs_dirty: AtomicBool::new(parts.epochs_dirty),
             metadata_synced: AtomicBool::new(parts.topic_id.is_some() && options.clean),
@@ -297,68 +301,6 @@ impl Log {
         self.change_epochs(|epochs| epochs.assign(epoch, start));
     }
 
-    /// Makes everything durable that is published now.
-    pub fn flush(&self) -> Result<(), LogError> {
-        self.flush_to(self.end_offset())
-    }
-
-    /// Makes all segments but the active one durable.
-    pub fn flush_sealed(&self) -> Result<(), LogError> {
-        self.flush_queued.store(false, Ordering::Release);
-        let active = self.active().base();
-        self.flush_to(active)
-    }
-
-    pub(super) fn flush_to(&self, up_to: Offset) -> Result<(), LogError> {
-        self.ensure_online()?;
-        let knows_epochs = match self.save_epochs() {
-            Err(error) if error.is_out_of_space() => false,
-            saved => saved.map(|()| true)?,
-        };
-        let _one_at_a_time = self.lock_flushing();
-        // The sync that was waited for may have failed, and then this one would seem to succeed.
-        self.ensure_online()?;
-        let from = self.recovery_point();
-        let segments = self.segments.load_full();
-        // A walk begins where the index says that the recovery point is: of what it says before that, all is durable.
-        for segment in segments.iter() {
-            self.distrust(segment.sync_indexes())?;
-        }
-        if up_to <= from {
-            return Ok(());
-        }
-        let appended = self.durability.appended();
-        self.sync_metadata()?;
-        for (n, segment) in segments.iter().enumerate() {
-            let next_base = segments.get(n + 1).map_or(Offset(i64::MAX), |next| next.base());
-            if next_base > from && segment.base() < up_to {
-                self.distrust(segment.sync())?;
-            }
-        }
-        if self.files_changed.swap(false, Ordering::AcqRel) {
-            self.in_dir(|dir| snapshots::sync_latest(dir).and_then(|()| disk::sync_dir(dir)))?;
-        }
-        let behind = segments.iter().filter(|segment| segment.base() >= up_to).map(|segment| segment.size()).sum();
-        self.durability.note_synced(up_to, appended, behind);
-        // Without its epochs on disk the log has to be walked for them after a crash.
-        if knows_epochs {
-            self.recovery_point.fetch_max(up_to.0, Ordering::AcqRel);
-        }
-        self.last_flush.store(self.context.clock.wall().0, Ordering::Release);
-        Ok(())
-    }
-
-    /// When the oldest unflushed record could have been written, if there is one.
-    pub fn dirty_since(&self) -> Option<Millis> {
-        let dirty = self.recovery_point() < self.end_offset();
-        dirty.then(|| Millis(self.last_flush.load(Ordering::Acquire)))
-    }
-
-    /// Records that are not known to be on disk.
-    pub fn unflushed_records(&self) -> i64 {
-        self.end_offset() - self.recovery_point()
-    }
-
     /// Writes everything that lets the next start do without recovery: indexes, producer snapshot, synced data.
     pub fn close(&self) -> Result<(), LogError> {
         self.finish()?;
@@ -389,7 +331,9 @@ impl Log {
 
     /// Takes a finished log out of service; everything it holds is on disk.
     pub(super) fn seal_off(&self) {
-        self.recovery_point.fetch_max(self.end_offset().0, Ordering::AcqRel);
+        let end = self.end_offset().0;
+        self.recovery_point.fetch_max(end, Ordering::AcqRel);
+        self.indexed_to.fetch_max(end, Ordering::AcqRel);
         self.fail("it was closed");
         self.segments.load().iter().for_each(|segment| segment.close_files());
     }
@@ -432,8 +376,7 @@ impl Log {
             self.in_dir(|dir| {
                 let path = dir.join(checkpoint::PARTITION_METADATA);
                 if self.topic_id().is_some() {
-                    let synced = std::fs::File::open(&path).and_then(|file| file.sync_all());
-                    synced.map_err(LogError::io("sync", &path))?;
+                    disk::sync_path(&path)?;
                 }
                 disk::sync_dir(dir)?;
                 dir.parent().map_or(Ok(()), disk::sync_dir)
@@ -540,29 +483,6 @@ impl Log {
 
     pub(super) fn lock_writer(&self) -> MutexGuard<'_, Writer> {
         self.writer.lock().expect("a panic while appending leaves the log unusable")
-    }
-
-    /// Keeps syncs from beginning or ending: one that saw what is truncated now must not tell of it later.
-    pub(super) fn lock_flushing(&self) -> MutexGuard<'_, ()> {
-        self.flushing.lock().expect("this lock is never held across a panic")
-    }
-
-    /// Everything before `offset` was made durable.
-    pub(super) fn raise_recovery_point(&self, offset: Offset) {
-        // A sync of the log's own file may be about to tell that it failed.
-        let _one_at_a_time = self.lock_flushing();
-        if self.failure().is_some() {
-            return;
-        }
-        let (appended, end) = (self.durability.appended(), self.end_offset());
-        let offset = offset.min(end);
-        self.durability.note_synced(offset, appended, bytes_behind(&self.segments.load(), offset, end));
-        self.recovery_point.fetch_max(offset.0, Ordering::AcqRel);
-        self.last_flush.store(self.context.clock.wall().0, Ordering::Release);
-    }
-
-    pub(super) fn lower_recovery_point(&self, offset: Offset) {
-        self.recovery_point.fetch_min(offset.0, Ordering::AcqRel);
     }
 
     pub(super) fn read_epochs<T>(&self, read: impl FnOnce(&LeaderEpochs) -> T) -> T {

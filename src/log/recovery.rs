@@ -2,11 +2,12 @@
 //!
 //! Data before the recovery point is trusted, what lies behind it is walked and checked: from the recovery point itself
 //! where the indexes are those of a process that synced them before it moved the point (`resume.rs`). Only bytes
-//! behind the last good batch of the last segment are cut. Anything wrong before good data takes the log offline as it
-//! is: a human or a replica can mend it, a cut could not be undone.
+//! behind the last good batch of the last segment are cut. Where bytes never
+//! reached the disk, a power cut may have left good data behind them, all of it unsynced, which is cut as well. Anything
+//! else that is wrong before good data takes the log offline as it is: a human or a replica can mend it, a cut could not
+//! be undone.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -15,16 +16,18 @@ use crate::types::Offset;
 
 use super::append::AppendOrigin;
 use super::leader_epochs::LeaderEpochs;
-use super::names::{FileKind, FileState, file_path, parse_file_name};
+use super::leftovers::{FoundFile, settle_leftovers};
+use super::names::{FileKind, FileState, file_path};
 use super::offset_index::OffsetEntry;
 use super::partition_log::{Log, LogContext, LogOptions, LogParts, roll_jitter};
 use super::producer_state::{AppendContext, ProducerAppend, ProducerStates};
-use super::resync;
+use super::resync::{self, Gap};
 use super::scan::{Located, SEEK_WINDOW_BYTES, Scanner, Step, WALK_WINDOW_BYTES};
 use super::segment::{FileSizes, LogPath, RELATIVE_OFFSET_MAX, Segment, log_path};
 use super::sparse_index::Entry;
 use super::time_index::TimeEntry;
 use super::txn_index::AbortedTxn;
+use super::work::Work;
 use super::writer::{Writer, marker_of};
 use super::{LogError, checkpoint, disk, snapshots};
 
@@ -33,7 +36,18 @@ impl Log {
     pub fn open(options: &LogOptions, context: Arc<LogContext>) -> Result<Arc<Log>, LogError> {
         let files = settle_leftovers(&options.dir)?;
         let topic_id = checkpoint::read_topic_id(&options.dir)?;
-        let known_epochs = checkpoint::read_epochs(&options.dir.join(checkpoint::LEADER_EPOCH))?;
+        let epochs_file = options.dir.join(checkpoint::LEADER_EPOCH);
+        let mut unread = None;
+        let known_epochs = match checkpoint::read_epochs(&epochs_file) {
+            read if !options.clean && is_torn(&epochs_file, &read) => {
+                // A stop that came to an end in the middle leaves this; the records tell of their epochs, all of them.
+                tracing::warn!(file = %epochs_file.display(), "reading the leader epochs from the records");
+                unread = Some(LogOptions { recovery_point: Offset::ZERO, ..options.clone() });
+                Vec::new()
+            }
+            read => read?,
+        };
+        let options = unread.as_ref().unwrap_or(options);
         let mut loader = Loader {
             path: log_path(&options.dir),
             files,
@@ -46,6 +60,11 @@ impl Log {
         };
         loader.load_segments()?;
         let end = loader.load_records()?;
+        let last = loader.segments.last().expect("it was created if there was none");
+        if !options.clean && end <= options.recovery_point && last.size() > 0 {
+            // A truncation may have ended in the middle: what it has cut must not come back before the recovery point.
+            last.sync()?;
+        }
         let (start, end) = loader.settle_start(end)?;
         loader.epochs.truncate_end(end);
         loader.epochs.truncate_start(start);
@@ -58,6 +77,14 @@ impl Log {
         let log = Log::assemble(options, context.clone(), parts);
         log.settle_acks()?;
         Ok(log)
+    }
+}
+
+/// Whether what was read from a checkpoint is what a write that was not synced leaves.
+fn is_torn<T>(path: &Path, read: &Result<T, LogError>) -> bool {
+    match read {
+        Ok(_) => std::fs::metadata(path).is_ok_and(|meta| meta.len() == 0),
+        Err(error) => matches!(error, LogError::BadFile { .. }),
     }
 }
 
@@ -116,9 +143,10 @@ impl Loader<'_> {
         Ok(())
     }
 
-    /// Whether the segment that ends at `next` (the last one: `None`) has to be walked.
+    /// Whether the segment that ends at `next` (the last one: `None`) has to be walked. One that ends at the recovery point
+    /// may have been the last one when that was written down, and its indexes not complete.
     fn is_unchecked(&self, next: Option<Offset>) -> bool {
-        !self.options.clean && next.is_none_or(|next| next > self.options.recovery_point)
+        !self.options.clean && next.is_none_or(|next| next >= self.options.recovery_point)
     }
 
     /// Walks what is not known to be good, and brings producer states to the end. Answers the log's end.
@@ -164,6 +192,12 @@ impl Loader<'_> {
             }
             if !self.walk(&segment, from, replay_from, n + 1 == self.segments.len())? {
                 return Ok(false);
+            }
+            if self.segments.get(n + 1).is_some_and(|next| self.is_lost(&segment, next)) {
+                self.drop_behind(&segment)?;
+            }
+            if n + 1 >= self.segments.len() {
+                break;
             }
         }
         Ok(true)
@@ -214,7 +248,10 @@ impl Loader<'_> {
                 (position, header.base_offset)
             }
         };
+        // Of what is walked the records tell the epochs: the file may be of a time when there were others.
+        self.epochs.truncate_end(next);
         let size = segment.size();
+        disk::drop_cached(&*segment.file()?, &segment.path(FileKind::Log), position)?;
         let mut scanner = segment.scanner(position, size, WALK_WINDOW_BYTES)?;
         let broken = loop {
             let batch = match scanner.step()? {
@@ -225,7 +262,8 @@ impl Loader<'_> {
             if let Some(fault) = fault(&mut scanner, &batch, segment.base(), next)? {
                 break Some(fault);
             }
-            self.accept(segment, &mut scanner, &batch, replay_from)?;
+            let is_indexed = from.is_some() && batch.header.last_offset() < self.options.recovery_point;
+            self.accept(segment, &mut scanner, &batch, replay_from, is_indexed)?;
             if !self.context.opening.note_walked(batch.header.total_len() as u64) {
                 let partition = self.options.partition.clone();
                 return Err(LogError::Offline { partition, reason: "the broker stops".into() });
@@ -241,7 +279,9 @@ impl Loader<'_> {
             self.settle_damage(segment, &scanner, fault, next, last)?;
         }
         segment.publish(good, next);
-        if let Err(error) = segment.seal() {
+        // What a whole walk finds before the recovery point the next start will believe.
+        let is_believed = from.is_none() && segment.base() < self.options.recovery_point;
+        if let Err(error) = if is_believed { segment.seal_anew() } else { segment.seal() } {
             if !error.is_out_of_space() {
                 return Err(error);
             }
@@ -257,8 +297,11 @@ impl Loader<'_> {
         scanner: &mut Scanner,
         batch: &Located,
         replay_from: Offset,
+        is_indexed: bool,
     ) -> Result<(), LogError> {
-        let (header, interval) = (&batch.header, self.options.config.index_interval_bytes as u64);
+        let header = &batch.header;
+        // The next start believes what is indexed before the recovery point, and this is not synced.
+        let interval = if is_indexed { u64::MAX } else { self.options.config.index_interval_bytes as u64 };
         let len = header.total_len() as u64;
         segment.note_batch(batch.position, len, header.last_offset(), header.max_timestamp, interval)?;
         if self.epochs.latest().is_none_or(|latest| header.leader_epoch > latest) {
@@ -274,7 +317,7 @@ impl Loader<'_> {
 
     /// Cuts a torn tail; refuses to open where good data would be cut off.
     fn settle_damage(
-        &self,
+        &mut self,
         segment: &Segment,
         scanner: &Scanner,
         fault: Fault,
@@ -286,13 +329,41 @@ impl Loader<'_> {
         let later_data = !last && self.segments.iter().any(|later| later.base() > segment.base() && later.size() > 0);
         let good = resync::find_good_batch(&segment.file()?, &path, position, segment.size(), next)?;
         if later_data || intact || good.is_some() {
-            return Err(scanner.damaged_at(position, next, reason));
+            let may_be_torn = next >= self.options.recovery_point;
+            let gap =
+                Gap { range: position..good.unwrap_or(segment.size()), next, intact, is_followed: good.is_some() };
+            if !may_be_torn || !gap.is_torn(&segment.file()?, &path)? {
+                return Err(scanner.damaged_at(position, next, reason));
+            }
+            self.drop_behind(segment)?;
         }
         let cut = segment.size() - position;
         tracing::warn!(file = %path.display(), offset = %next, bytes = cut, %reason, "cutting an incomplete tail");
         // Synced, or a stop with nothing more to sync would call clean what a power cut makes torn again.
         let file = segment.file()?;
-        file.set_len(position).and_then(|()| file.sync_data()).map_err(LogError::io("truncate", &path))
+        disk::set_len(&file, &path, position)?;
+        disk::sync(&file, &path)
+    }
+
+    /// Whether records are missing between two segments that were not synced: a power cut may leave the end of a file as it
+    /// was when the next one was written already. In a compacted log records are missing anyway.
+    fn is_lost(&self, segment: &Segment, next: &Segment) -> bool {
+        let end = segment.next_offset();
+        !self.options.config.cleanup_policy.compact && end < next.base() && end >= self.options.recovery_point
+    }
+
+    /// Removes the segments behind one that a power cut has torn: what is in them was not synced either, as no segment is
+    /// synced before those before it.
+    fn drop_behind(&mut self, torn: &Segment) -> Result<(), LogError> {
+        let first = self.segments.partition_point(|segment| segment.base() <= torn.base());
+        // The last one first: another power cut may bring back those that were removed last.
+        for segment in self.segments.split_off(first).into_iter().rev() {
+            let path = segment.path(FileKind::Log);
+            tracing::warn!(file = %path.display(), "removing a segment behind one that a power cut has torn");
+            let gone = segment.mark_deleted()?;
+            self.context.work.push(Work::RemoveFiles(gone));
+        }
+        disk::sync_dir(&self.options.dir)
     }
 
     /// Finds the end of a last segment that is known to be good.
@@ -405,7 +476,7 @@ pub(super) fn misplaced(batch: &Located, base: Offset, next: Offset) -> Option<S
 }
 
 /// The next batch of a file that is known to be good; one that is out of place is damage.
-fn next_in_place(scanner: &mut Scanner, base: Offset, next: Offset) -> Result<Option<Located>, LogError> {
+pub(super) fn next_in_place(scanner: &mut Scanner, base: Offset, next: Offset) -> Result<Option<Located>, LogError> {
     let Some(batch) = scanner.next_good()? else { return Ok(None) };
     match misplaced(&batch, base, next) {
         None => Ok(Some(batch)),
@@ -454,12 +525,8 @@ pub(super) fn rebuild_indexes(segment: &Segment, interval: u64) -> Result<(), Lo
         next = header.next_offset();
         segment.note_batch(batch.position, len, header.last_offset(), header.max_timestamp, interval)?;
     }
-    seal_if_room(segment)
-}
-
-/// A full disk keeps no log closed: indexes that do not fit stay in memory until there is room.
-fn seal_if_room(segment: &Segment) -> Result<(), LogError> {
-    unless_full(segment.seal())
+    // A full disk keeps no log closed: indexes that do not fit stay in memory until there is room.
+    unless_full(segment.seal_anew())
 }
 
 fn unless_full(written: Result<(), LogError>) -> Result<(), LogError> {
@@ -470,77 +537,6 @@ fn unless_full(written: Result<(), LogError>) -> Result<(), LogError> {
         }
         written => written,
     }
-}
-
-/// A file of a log: its base offset, what it is, and its length.
-pub(super) type FoundFile = (Offset, FileKind, FileState, u64);
-
-pub(super) fn list_files(dir: &Path) -> Result<Vec<FoundFile>, LogError> {
-    let mut files = Vec::new();
-    for entry in fs::read_dir(dir).map_err(LogError::io("list", dir))? {
-        let entry = entry.map_err(LogError::io("list", dir))?;
-        let Some((base, kind, state)) = entry.file_name().to_str().and_then(parse_file_name) else { continue };
-        let meta = entry.metadata().map_err(LogError::io("stat", entry.path()))?;
-        if !meta.is_file() {
-            let reason = "it is no file; put back the file that was there".to_string();
-            return Err(LogError::BadFile { path: entry.path(), reason });
-        }
-        files.push((base, kind, state, meta.len()));
-    }
-    files.sort();
-    Ok(files)
-}
-
-/// Finishes or discards what an interrupted cleaning or deletion left behind. Answers the files that there are then.
-fn settle_leftovers(dir: &Path) -> Result<Vec<FoundFile>, LogError> {
-    let files = list_files(dir)?;
-    if files.iter().all(|(_, _, state, _)| *state == FileState::Live) {
-        return Ok(files);
-    }
-    let in_state = |wanted: FileState| files.iter().filter(move |(_, _, state, _)| *state == wanted);
-    let first_cleaned = in_state(FileState::Cleaned).map(|(base, ..)| *base).min();
-    let discarded = in_state(FileState::Deleted)
-        .chain(in_state(FileState::Cleaned))
-        .chain(in_state(FileState::Swap).filter(|(base, ..)| first_cleaned.is_some_and(|cleaned| *base >= cleaned)));
-    for (base, kind, state, _) in discarded {
-        tracing::info!(dir = %dir.display(), %base, ?kind, ?state, "removing what an interrupted change left behind");
-        disk::remove(&file_path(dir, *base, *kind, *state))?;
-    }
-    let swaps: Vec<_> = in_state(FileState::Swap)
-        .filter(|(base, ..)| first_cleaned.is_none_or(|cleaned| *base < cleaned))
-        .copied()
-        .collect();
-    let Some(first) = swaps.iter().map(|(base, ..)| *base).min() else { return list_files(dir) };
-    let mut end = first;
-    for (base, kind, ..) in swaps.iter().filter(|(_, kind, ..)| *kind == FileKind::Log) {
-        end = end.max(swap_end(&file_path(dir, *base, *kind, FileState::Swap), *base)?);
-    }
-    for (base, kind, ..) in in_state(FileState::Live).filter(|(base, ..)| *base >= first && *base < end) {
-        disk::remove(&file_path(dir, *base, *kind, FileState::Live))?;
-    }
-    for (base, kind, ..) in swaps {
-        let (from, to) = [FileState::Swap, FileState::Live].map(|state| file_path(dir, base, kind, state)).into();
-        tracing::info!(file = %to.display(), "finishing an interrupted replacement");
-        fs::rename(&from, &to).map_err(LogError::io("rename", &from))?;
-    }
-    disk::sync_dir(dir)?;
-    list_files(dir)
-}
-
-/// The offset behind the last batch of a file that is to replace others.
-fn swap_end(path: &Path, base: Offset) -> Result<Offset, LogError> {
-    let file = disk::open(path)?;
-    let size = file.metadata().map_err(LogError::io("stat", path))?.len();
-    let mut scanner = Scanner::new(Arc::new(file), path.to_path_buf(), 0, size, WALK_WINDOW_BYTES);
-    let mut end = base;
-    while let Some(batch) = next_in_place(&mut scanner, base, end)? {
-        if !scanner.checksum_valid(&batch)? {
-            let reason = "the batch's checksum does not match".to_string();
-            return Err(scanner.damaged_at(batch.position, batch.header.base_offset, reason));
-        }
-        end = batch.header.next_offset();
-    }
-    Ok(end)
 }
 
 fn remove_segment_files(dir: &Path, base: Offset) -> Result<(), LogError> {

@@ -7,6 +7,7 @@ use crate::types::{Millis, Offset};
 
 use super::LogError;
 use super::names::{FileKind, FileState, file_path, parse_file_name};
+use super::offset_index::OffsetEntry;
 use super::partition_log::{Log, LogContext, LogOptions};
 use super::scan::{Located, SEEK_WINDOW_BYTES, Step};
 use super::segment::{FileSizes, Segment, log_path};
@@ -21,7 +22,9 @@ impl Segment {
         }
         let relative = (recovery_point - self.base()).min(i64::from(u32::MAX)) as u32;
         let entry = self.offset_index.last_where(&|| self.offset_file(), |entry| entry.relative_offset < relative)?;
-        let Some(entry) = entry.filter(|entry| u64::from(entry.position) < self.size()) else { return Ok(None) };
+        // No entry is at the beginning: zeros are of a write behind the recovery point that a power cut took away.
+        let plausible = |entry: &OffsetEntry| entry.position > 0 && u64::from(entry.position) < self.size();
+        let Some(entry) = entry.filter(plausible) else { return Ok(None) };
         let mut scanner = self.scanner(entry.position.into(), self.size(), SEEK_WINDOW_BYTES)?;
         let Step::Batch(batch) = scanner.step()? else { return Ok(None) };
         let header = &batch.header;
@@ -71,7 +74,7 @@ impl Log {
         };
         // As a walk is decided on: the last segment always, others if they end behind the recovery point.
         let next = segments.iter().skip(1).map(|(base, ..)| *base);
-        let first = next.take_while(|next| *next <= options.recovery_point).count();
+        let first = next.take_while(|next| *next < options.recovery_point).count();
         let (base, len, _) = segments[first];
         let size = |kind| fs::metadata(file_path(dir, base, kind, FileState::Live)).map_or(0, |file| file.len());
         let sizes = FileSizes {

@@ -5,6 +5,7 @@
 //! length is wrong. Where the broken batch claims nothing that makes sense, one counts if more follows it as it should.
 
 use std::fs::File;
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -15,9 +16,13 @@ use super::scan::{CRC_START, Located, Scanner, WALK_WINDOW_BYTES};
 use super::segment::RELATIVE_OFFSET_MAX;
 use super::{LogError, disk};
 
+/// What a disk writes at once.
+const SECTOR_BYTES: u64 = 512;
 /// Where a batch's magic byte stands.
 const MAGIC_AT: usize = 16;
 const MAGIC: u8 = 2;
+/// Where a batch's length ends, which is never zero.
+const LENGTH_END: usize = 12;
 /// Bytes that are checksummed before the search gives up: a tail made of headers alone would take forever.
 const CHECKED_BYTES_MAX: u64 = 1 << 30;
 
@@ -51,6 +56,62 @@ pub fn find_good_batch(
         window += starts as u64;
     }
     Ok(None)
+}
+
+/// Where a good batch is due and none stands.
+pub struct Gap {
+    /// Up to the next good batch, or to the end of the file.
+    pub range: Range<u64>,
+    /// The offset that is due.
+    pub next: Offset,
+    /// What stands there is a whole batch with a right checksum, but out of place.
+    pub intact: bool,
+    /// There is a good batch behind.
+    pub is_followed: bool,
+}
+
+impl Gap {
+    /// Whether bytes are missing there that never reached the disk: what a disk did not write reads as zeros up to the end
+    /// of a sector, or the file ends before it. Of an `intact` batch only the first sector is looked at, as its records may hold zeros of their own.
+    pub fn is_torn(&self, file: &Arc<File>, path: &Path) -> Result<bool, LogError> {
+        let mut buffer = [0; SECTOR_BYTES as usize];
+        let Range { start, end } = self.range;
+        let mut at = start;
+        while at < end {
+            let to = ((at / SECTOR_BYTES + 1) * SECTOR_BYTES).min(end);
+            let sector = &mut buffer[..(to - at) as usize];
+            let read = disk::read_at_most(file, at, sector).map_err(LogError::io("read", path))?;
+            let is_zero = read > 0 && sector[..read].iter().all(|byte| *byte == 0);
+            if is_zero && !self.may_be_zero(at, to) {
+                return Ok(true);
+            }
+            if self.intact {
+                break;
+            }
+            at = to;
+        }
+        Ok(!self.intact && !self.is_followed && self.is_short(file, path)?)
+    }
+
+    /// Whether the file ends inside a batch, and not with one whose length is wrong.
+    fn is_short(&self, file: &Arc<File>, path: &Path) -> Result<bool, LogError> {
+        let Range { start, end } = self.range;
+        let mut search = Search::begin(file, path, start, end, self.next)?;
+        match search.broken {
+            None => Ok(end - start < BATCH_HEADER_LEN as u64),
+            Some(broken) => Ok(broken.end() > end && !search.ends_at(&broken, end)?),
+        }
+    }
+
+    /// Whether what was to be written there may have been zeros, or came to the disk as what is good behind it did.
+    fn may_be_zero(&self, at: u64, to: u64) -> bool {
+        if at == self.range.start {
+            // A batch begins with its offset, the high bytes first, and its length.
+            let bytes = (to - at) as usize;
+            return bytes < LENGTH_END && self.next.0.to_be_bytes().iter().take(bytes).all(|byte| *byte == 0);
+        }
+        self.is_followed && to == self.range.end && !to.is_multiple_of(SECTOR_BYTES)
+    }
 }
 
 struct Search<'a> {

@@ -13,7 +13,7 @@ use super::scan::WALK_WINDOW_BYTES;
 use super::segment::Segment;
 use super::work::Work;
 use super::writer::Writer;
-use super::{LogError, snapshots};
+use super::{LogError, disk, snapshots};
 
 /// Where to cut a log's end.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -104,7 +104,14 @@ impl Log {
         let (gone, kept) = segments.split_at(count);
         self.advance_start(&mut writer, kept[0].base());
         self.segments.store(Arc::new(kept.to_vec()));
-        self.remove_files(gone)?;
+        // One that cannot be removed stays with those behind it: no gap must come between it and the others.
+        let stays = |n: usize| self.segments.store(Arc::new(segments[n..].to_vec()));
+        self.remove_files(gone).map_err(|(n, error)| {
+            stays(n);
+            error
+        })?;
+        drop(writer);
+        self.sync_names()?;
         tracing::info!(partition = %self.partition, segments = count, reason, start = %kept[0].base(), "deleted segments");
         Ok(count)
     }
@@ -119,16 +126,25 @@ impl Log {
         self.first_undecided.store(writer.first_undecided().0, Ordering::Release);
     }
 
-    /// Renames the files away at once and has them removed when readers have had time to finish.
-    fn remove_files(&self, segments: &[Arc<Segment>]) -> Result<(), LogError> {
+    /// Renames the files away at once and has them removed when readers have had time to finish. An error comes with the
+    /// number of the segment that could not be.
+    fn remove_files(&self, segments: &[Arc<Segment>]) -> Result<(), (usize, LogError)> {
         let mut paths: Vec<PathBuf> = Vec::new();
-        for segment in segments {
-            paths.extend(self.guard(segment.mark_deleted())?);
-            snapshots::remove(&self.dir(), segment.base())?;
+        self.files_changed.store(true, Ordering::Release);
+        let mut removed = Ok(());
+        for (n, segment) in segments.iter().enumerate() {
+            removed =
+                self.guard(segment.mark_deleted()).map(|renamed| paths.extend(renamed)).map_err(|error| (n, error));
+            if removed.is_err() {
+                break;
+            }
+            if let Err(error) = snapshots::remove(&self.dir(), segment.base()) {
+                tracing::warn!(partition = %self.partition, %error, "a producer snapshot is left behind");
+            }
         }
         let at = self.context.clock.wall() + Millis(self.config().file_delete_delay_ms);
         self.context.work.push_at(at, Work::RemoveFiles(paths));
-        Ok(())
+        removed
     }
 
     /// Cuts the end of the log, as a follower does that diverged from its leader. Answers whether anything went.
@@ -143,9 +159,14 @@ impl Log {
             self.truncate_fully(to)?;
             return Ok(true);
         }
-        let _unflushed = self.lock_flushing();
-        let mut writer = self.lock_writer();
-        self.guard(self.cut_end(&mut writer, to))?;
+        {
+            let _unflushed = self.lock_flushing();
+            let mut writer = self.lock_writer();
+            // Half of it done, the files are not those that memory has: the next start finds what they are.
+            self.guard(self.cut_end(&mut writer, to)).inspect_err(|error| self.fail(&error.to_string()))?;
+        }
+        // Epochs that begin where nothing is any more must not be found beside other records.
+        self.save_epochs()?;
         Ok(true)
     }
 
@@ -159,7 +180,14 @@ impl Log {
         self.start.fetch_min(to.0, Ordering::AcqRel);
         self.high_watermark.fetch_min(to.0, Ordering::AcqRel);
         self.segments.store(Arc::new(segments[..kept].to_vec()));
-        self.remove_files(&segments[kept..])?;
+        // The last one first, and all of it before the file is cut: a power cut must not leave a gap before the others, nor
+        // producers that are told of nowhere else.
+        let gone: Vec<Arc<Segment>> = segments[kept..].iter().rev().cloned().collect();
+        self.remove_files(&gone).map_err(|(_, error)| error)?;
+        for snapshot in snapshots::list(&self.dir())?.into_iter().rev().filter(|offset| *offset > to) {
+            snapshots::remove(&self.dir(), snapshot)?;
+        }
+        disk::sync_dir(&self.dir())?;
         segments[kept - 1].truncate(to)?;
         segments[kept - 1].publish(segments[kept - 1].size(), to);
         self.change_epochs(|epochs| epochs.truncate_end(to));
@@ -175,7 +203,8 @@ impl Log {
         let mut writer = self.lock_writer();
         self.cleaning.truncate(offset);
         let old = self.segments.load_full();
-        self.remove_files(&old)?;
+        let removed = self.remove_files(&old).map_err(|(_, error)| error);
+        removed.inspect_err(|error| self.fail(&error.to_string()))?;
         for snapshot in snapshots::list(&self.dir())? {
             snapshots::remove(&self.dir(), snapshot)?;
         }

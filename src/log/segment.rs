@@ -231,7 +231,7 @@ impl Segment {
             .iter()
             .flat_map(|batch| [IoSlice::new(&batch.head), IoSlice::new(&batch.bytes[PATCHED_BYTES..])])
             .collect();
-        if let Err(error) = disk::write_all_vectored_at(&file, start, &mut slices) {
+        if let Err(error) = disk::write_all_vectored_at(&file, &|| self.path(FileKind::Log), start, &mut slices) {
             // What was written must not be taken for data later: until it is cut off, nothing is written here.
             self.has_remains.store(true, Ordering::Relaxed);
             let _ = self.cut_remains(&file);
@@ -255,7 +255,7 @@ impl Segment {
     }
 
     fn cut_remains(&self, file: &File) -> Result<(), LogError> {
-        file.set_len(self.size()).map_err(LogError::io("truncate", self.path(FileKind::Log)))?;
+        disk::set_len(file, &self.path(FileKind::Log), self.size())?;
         self.has_remains.store(false, Ordering::Relaxed);
         Ok(())
     }
@@ -350,6 +350,13 @@ impl Segment {
         Ok(Scanner::new(self.file()?, self.path(FileKind::Log), position, end, window))
     }
 
+    /// The first offset that the index files would have to tell of and do not, if there is one.
+    pub fn unsaved_from(&self) -> Option<Offset> {
+        let offset = self.offset_index.first_unsaved().map(|entry| self.base + i64::from(entry.relative_offset));
+        // Times are entered with offsets, but for the last one of a segment.
+        offset.or_else(|| self.time_index.first_unsaved().map(|_| self.base))
+    }
+
     /// Writes the index entries that only memory holds.
     pub fn save_indexes(&self) -> Result<(), LogError> {
         self.indexes_unsynced.store(true, Ordering::Release);
@@ -374,10 +381,20 @@ impl Segment {
         self.save_indexes()
     }
 
+    /// As [`Segment::seal`] of indexes that were built again where a start believes what it finds: before and after that
+    /// there are whole files. The offset index comes last, by which such a start finds its way.
+    pub fn seal_anew(&self) -> Result<(), LogError> {
+        self.index_largest()?;
+        if !self.txn_index.is_empty() {
+            disk::sync_path(&self.path(FileKind::TxnIndex))?;
+        }
+        self.time_index.replace(&self.path(FileKind::TimeIndex))?;
+        self.offset_index.replace(&self.path(FileKind::OffsetIndex))
+    }
+
     /// Makes the log file durable.
     pub fn sync(&self) -> Result<(), LogError> {
-        disk::permit(&self.path(FileKind::Log))?;
-        self.file()?.sync_data().map_err(LogError::io("sync", self.path(FileKind::Log)))
+        disk::sync(&*self.file()?, &self.path(FileKind::Log))
     }
 
     /// Enters an aborted transaction, whose marker the segment holds.
@@ -393,30 +410,36 @@ impl Segment {
         }
         for kind in [FileKind::OffsetIndex, FileKind::TimeIndex, FileKind::TxnIndex] {
             let path = self.path(kind);
-            match File::open(&path).and_then(|file| file.sync_data()) {
-                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                    return Err(LogError::io("sync", path)(error));
-                }
+            match disk::sync_path(&path) {
+                Err(error) if !error.is_not_found() => return Err(error),
                 _ => {}
             }
         }
         Ok(())
     }
 
-    /// Cuts everything from `offset` on; the batch that contains it goes as a whole.
+    /// Cuts everything from `offset` on; the batch that contains it goes as a whole. It is durable then.
+    ///
+    /// The recovery point may still be written down as one behind `offset`. The offset index is cut first and durably:
+    /// wherever this ends, a start walks from before `offset` on and finds what the other files lack.
     pub fn truncate(&self, offset: Offset) -> Result<(), LogError> {
         let cut = self.locate(offset)?;
         self.recent.clear();
         self.damage.clear();
+        self.indexes_unsynced.store(true, Ordering::Release);
         let relative = (offset - self.base).clamp(0, i64::from(u32::MAX)) as u32;
         let index = self.path(FileKind::OffsetIndex);
-        self.offset_index.truncate(&index, &|| self.offset_file(), |entry| entry.relative_offset < relative)?;
+        if self.offset_index.truncate(&index, &|| self.offset_file(), |entry| entry.relative_offset < relative)? {
+            disk::sync(&*self.offset_file()?, &index)?;
+        }
         let index = self.path(FileKind::TimeIndex);
         self.time_index.truncate(&index, &|| self.time_file(), |entry| entry.relative_offset < relative)?;
         self.txn_index.truncate(&self.path(FileKind::TxnIndex), offset)?;
         if let Some(cut) = cut {
-            let path = self.path(FileKind::Log);
-            self.file()?.set_len(cut.position).map_err(LogError::io("truncate", path))?;
+            let (file, path) = (self.file()?, self.path(FileKind::Log));
+            disk::set_len(&file, &path, cut.position)?;
+            // What is cut must not come back between what is appended in its place.
+            disk::sync(&file, &path)?;
             self.publish(cut.position, offset.min(self.next_offset()));
         }
         self.unindexed_bytes.store(0, Ordering::Relaxed);
@@ -462,10 +485,12 @@ impl Segment {
     /// were aborted at or behind `aborted_from`; the caller walks the log from that batch on.
     pub fn forget_indexes_behind(&self, last: Offset, aborted_from: Offset) -> Result<(), LogError> {
         let relative = self.relative(last);
-        let index = self.path(FileKind::OffsetIndex);
-        self.offset_index.truncate(&index, &|| self.offset_file(), |entry| entry.relative_offset <= relative)?;
-        let index = self.path(FileKind::TimeIndex);
-        self.time_index.truncate(&index, &|| self.time_file(), |entry| entry.relative_offset <= relative)?;
+        self.indexes_unsynced.store(true, Ordering::Release);
+        // Zeros are of writes that a power cut took away.
+        let keep = |entry: &OffsetEntry| entry.relative_offset <= relative && entry.position > 0;
+        self.offset_index.truncate(&self.path(FileKind::OffsetIndex), &|| self.offset_file(), keep)?;
+        let keep = |entry: &TimeEntry| entry.relative_offset <= relative && entry.timestamp > 0;
+        self.time_index.truncate(&self.path(FileKind::TimeIndex), &|| self.time_file(), keep)?;
         self.txn_index.truncate(&self.path(FileKind::TxnIndex), aborted_from)?;
         *self.largest.lock().expect("this lock is never held across a panic") = None;
         self.unindexed_bytes.store(0, Ordering::Relaxed);
@@ -478,8 +503,12 @@ impl Segment {
         for kind in FileKind::OF_SEGMENT {
             let from = self.path(kind);
             let to = file_path(&self.dir.load(), self.base, kind, FileState::Deleted);
-            if disk::rename(&from, &to)? {
-                renamed.push(to);
+            match disk::rename(&from, &to) {
+                Ok(true) => renamed.push(to),
+                Ok(false) => {}
+                // Without its log the next start removes it.
+                Err(error) if kind != FileKind::Log && error.is_out_of_space() => {}
+                Err(error) => return Err(error),
             }
         }
         Ok(renamed)

@@ -12,10 +12,9 @@ use super::{LogError, disk};
 /// Writes the producer states as they are at `offset`. Not synced: a snapshot that a crash spoils fails its checksum.
 pub fn write(dir: &Path, offset: Offset, producers: &ProducerStates) -> Result<(), LogError> {
     let path = file_path(dir, offset, FileKind::Snapshot, FileState::Live);
-    fs::write(&path, producers.snapshot()).map_err(|error| {
+    disk::write_file(&path, &producers.snapshot()).map(drop).inspect_err(|_| {
         // A part of it is of no use, and on a full disk takes up room.
-        let _ = fs::remove_file(&path);
-        LogError::io("write", path)(error)
+        drop(disk::remove(&path));
     })
 }
 
@@ -65,6 +64,5 @@ pub fn remove_strays(dir: &Path, bases: &[Offset]) -> Result<(), LogError> {
 pub fn sync_latest(dir: &Path) -> Result<(), LogError> {
     let Some(newest) = list(dir)?.last().copied() else { return Ok(()) };
     let path = file_path(dir, newest, FileKind::Snapshot, FileState::Live);
-    let synced = fs::File::open(&path).and_then(|file| file.sync_data());
-    synced.map_err(LogError::io("sync", path))
+    disk::sync_path(&path)
 }

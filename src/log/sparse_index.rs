@@ -3,7 +3,7 @@
 //! The file is exactly as long as its entries. The active segment's newest entries wait in memory and are added to
 //! the file at checkpoints, roll and close; a sealed index is read by `pread` only, so that it costs no memory.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::{Arc, RwLock, RwLockReadGuard, RwLockWriteGuard};
@@ -66,6 +66,18 @@ impl<E: Entry> SparseIndex<E> {
         self.read().exact
     }
 
+    /// Every entry, for comparison.
+    #[cfg(test)]
+    pub fn all(&self, open: OpenFile<'_>) -> Result<Vec<E>, LogError> {
+        let state = self.read();
+        let mut all = Vec::new();
+        for n in 0..state.in_file {
+            all.extend(entries::<E>(open()?.as_ref(), n, 1)?);
+        }
+        all.extend(&state.tail);
+        Ok(all)
+    }
+
     /// Number of entries.
     pub fn count(&self) -> usize {
         let state = self.read();
@@ -75,6 +87,11 @@ impl<E: Entry> SparseIndex<E> {
     /// Entries that only memory holds.
     pub fn unsaved(&self) -> usize {
         self.read().tail.len()
+    }
+
+    /// The first of the entries that only memory holds.
+    pub fn first_unsaved(&self) -> Option<E> {
+        self.read().tail.first().copied()
     }
 
     /// Adds an entry behind all others; the caller keeps the order.
@@ -125,21 +142,22 @@ impl<E: Entry> SparseIndex<E> {
         Ok(state.tail.get(state.tail.partition_point(&holds)).copied())
     }
 
-    /// Drops the entries for which `keep` is false, and cuts the file.
-    pub fn truncate(&self, path: &Path, open: OpenFile<'_>, keep: impl Fn(&E) -> bool) -> Result<(), LogError> {
+    /// Drops the entries for which `keep` is false, and cuts the file; answers whether that was changed.
+    pub fn truncate(&self, path: &Path, open: OpenFile<'_>, keep: impl Fn(&E) -> bool) -> Result<bool, LogError> {
         let mut state = self.write();
+        let before = state.in_file;
         let kept = state.tail.partition_point(&keep);
         state.tail.truncate(kept);
         if state.tail.is_empty() && state.in_file > 0 {
             let file = open()?;
             let (kept, _) = last_in_file(&file, state.in_file, &keep)?;
             if kept < state.in_file {
-                file.set_len((kept * E::SIZE) as u64).map_err(LogError::io("truncate", path))?;
+                disk::set_len(&file, path, (kept * E::SIZE) as u64)?;
                 state.in_file = kept;
             }
         }
         state.last = None;
-        Ok(())
+        Ok(state.in_file < before)
     }
 
     /// Forgets every entry, those in the file too; [`SparseIndex::save`] makes the file agree.
@@ -153,23 +171,29 @@ impl<E: Entry> SparseIndex<E> {
         if state.exact && state.tail.is_empty() {
             return Ok(());
         }
-        disk::permit(path)?;
-        let file = OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(path)
-            .map_err(LogError::io("open", path))?;
-        let mut bytes = Vec::with_capacity(state.tail.len() * E::SIZE);
-        state.tail.iter().for_each(|entry| entry.write(&mut bytes));
+        let file = disk::open_or_create(path)?;
+        let bytes = bytes_of(&state.tail);
         let position = (state.in_file * E::SIZE) as u64;
-        if let Err(error) = file.set_len(position).and_then(|()| file.write_all_at(&bytes, position)) {
+        let written = disk::set_len(&file, path, position).and_then(|()| disk::write_at(&file, path, position, &bytes));
+        if let Err(error) = written {
             // A part of the entries would pass for all of them at the next start; without a file they are found anew.
             state.exact = false;
-            let _ = if state.in_file == 0 { std::fs::remove_file(path) } else { file.set_len(position) };
-            return Err(LogError::io("write", path)(error));
+            let _ =
+                if state.in_file == 0 { disk::remove(path).map(drop) } else { disk::set_len(&file, path, position) };
+            return Err(error);
         }
         state.in_file += state.tail.len();
+        state.exact = true;
+        state.tail = Vec::new();
+        Ok(())
+    }
+
+    /// Puts an index that only memory holds in the place of the file, durably: no crash leaves a part of it.
+    pub fn replace(&self, path: &Path) -> Result<(), LogError> {
+        let mut state = self.write();
+        debug_assert_eq!(state.in_file, 0, "it was cleared and not saved since");
+        disk::write_atomically(path, &bytes_of(&state.tail))?;
+        state.in_file = state.tail.len();
         state.exact = true;
         state.tail = Vec::new();
         Ok(())
@@ -182,6 +206,12 @@ impl<E: Entry> SparseIndex<E> {
     fn write(&self) -> RwLockWriteGuard<'_, State<E>> {
         self.state.write().expect("an index lock is never held across a panic")
     }
+}
+
+fn bytes_of<E: Entry>(entries: &[E]) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(entries.len() * E::SIZE);
+    entries.iter().for_each(|entry| entry.write(&mut bytes));
+    bytes
 }
 
 /// How many of the file's first `total` entries satisfy `holds`, and the last of them.

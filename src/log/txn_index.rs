@@ -1,8 +1,7 @@
 //! The `.txnindex` of a segment: transactions that were aborted by a marker in it.
 
-use std::fs::{self, OpenOptions};
+use std::fs;
 use std::io::Read;
-use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::Mutex;
 
@@ -69,20 +68,24 @@ impl TxnIndex {
         for field in [txn.producer_id.0, txn.first_offset.0, txn.last_offset.0, txn.last_stable_offset.0] {
             bytes.extend_from_slice(&field.to_be_bytes());
         }
-        let file = OpenOptions::new().write(true).create(true).truncate(false).open(path);
-        file.and_then(|file| file.write_all_at(&bytes, *entries * ENTRY_BYTES as u64))
-            .map_err(LogError::io("write", path))?;
+        disk::write_at(&disk::open_or_create(path)?, path, *entries * ENTRY_BYTES as u64, &bytes)?;
         *entries += 1;
         Ok(())
     }
 
     /// Drops the transactions that ended at or behind `offset`.
     pub fn truncate(&self, path: &Path, offset: Offset) -> Result<(), LogError> {
-        let kept = self.read(path)?.iter().take_while(|txn| txn.last_offset < offset).count() as u64;
+        // Markers ascend, and none is at offset 0: zeros are of a write that a power cut took away.
+        let mut last = Offset::ZERO;
+        let keep = |txn: &&AbortedTxn| {
+            let before = std::mem::replace(&mut last, txn.last_offset);
+            txn.last_offset > before && txn.last_offset < offset
+        };
+        let kept = self.read(path)?.iter().take_while(keep).count() as u64;
         let mut entries = self.entries.lock().expect("this lock is never held across a panic");
         if kept < *entries {
             let file = disk::open(path)?;
-            file.set_len(kept * ENTRY_BYTES as u64).map_err(LogError::io("truncate", path))?;
+            disk::set_len(&file, path, kept * ENTRY_BYTES as u64)?;
             *entries = kept;
         }
         Ok(())
@@ -96,10 +99,10 @@ impl TxnIndex {
     /// Drops the newest, so that `count` are left, and what a failed append may have written behind them.
     pub fn cut(&self, path: &Path, count: u64) -> Result<(), LogError> {
         let mut entries = self.entries.lock().expect("this lock is never held across a panic");
-        match OpenOptions::new().write(true).open(path) {
-            Ok(file) => file.set_len(count * ENTRY_BYTES as u64).map_err(LogError::io("truncate", path))?,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-            Err(error) => return Err(LogError::io("open", path)(error)),
+        match disk::open(path) {
+            Ok(file) => disk::set_len(&file, path, count * ENTRY_BYTES as u64)?,
+            Err(error) if error.is_not_found() => {}
+            Err(error) => return Err(error),
         }
         *entries = count;
         Ok(())

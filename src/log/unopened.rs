@@ -9,10 +9,11 @@ use std::sync::Arc;
 use crate::protocol::batch::BatchRef;
 use crate::types::{DirectoryId, Offset, TopicPartition};
 
+use super::leftovers::list_files;
 use super::log_dir::{check_identity, lock_for_reading};
 use super::meta_properties::{META_PROPERTIES, MetaProperties};
 use super::names::{FileKind, FileState, PartitionDir, file_path, parse_dir_name};
-use super::recovery::{list_files, misplaced};
+use super::recovery::misplaced;
 use super::resync::find_good_batch;
 use super::scan::{Located, Scanner, Step, WALK_WINDOW_BYTES};
 use super::{LogError, checkpoint};

@@ -304,8 +304,13 @@ impl Log {
         let append = || active.append(&staged.batches, config.index_interval_bytes as u64);
         match staged.aborted.is_empty() {
             true => append()?,
-            false => note_aborted(&active, &staged.aborted, append)?,
+            false => {
+                // The first one of a segment makes a file.
+                self.files_changed.store(true, Ordering::Release);
+                note_aborted(&active, &staged.aborted, append)?;
+            }
         }
+        self.durability.hold(|| active.file())?;
         self.durability.note_appended(staged.bytes);
         self.end.store(last.last_offset.next().0, Ordering::Release);
         self.context.note_appended(staged.bytes);

@@ -51,9 +51,7 @@ impl<'s> Target<'s> {
 
     /// Enters an aborted transaction of which something is left.
     pub fn push_aborted(&self, txn: &AbortedTxn) -> Result<(), LogError> {
-        let path = self.segment.path(FileKind::TxnIndex);
-        disk::permit(&path)?;
-        self.segment.txn_index.append(&path, txn)
+        self.segment.txn_index.append(&self.segment.path(FileKind::TxnIndex), txn)
     }
 
     /// Writes what waits.

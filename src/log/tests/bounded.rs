@@ -160,7 +160,7 @@ fn seen(bench: &Bench, recovery_point: i64) -> Seen {
     Seen { files, ..seen }
 }
 
-fn copy_of(bench: &Bench) -> Bench {
+pub(super) fn copy_of(bench: &Bench) -> Bench {
     let copy = Bench { config: bench.config.clone(), ..Bench::new() };
     for entry in fs::read_dir(bench.dir()).unwrap() {
         let entry = entry.unwrap();
@@ -205,7 +205,7 @@ proptest! {
                 synced_bytes = 0;
             }
         }
-        let recovery_point = log.recovery_point().0;
+        let recovery_point = log.checkpointed_recovery_point().0;
         let active = log.active();
         let kept = active.size().saturating_sub(lost).max(synced_bytes);
         active.file().unwrap().set_len(kept).unwrap();

@@ -8,8 +8,10 @@ mod dirs;
 mod full;
 mod model;
 mod opening;
+mod power;
 mod reading;
 mod removal;
+mod simulation;
 mod synced;
 mod transactions;
 
