@@ -53,21 +53,18 @@ static int walk(const uint8_t *at, const uint8_t *end, int count) {
     return at == end ? NONE : INVALID_RECORD;
 }
 
-/* Decompresses into a buffer that the thread keeps, as large as it had to be so far. */
+/* Decompresses into a buffer that the thread keeps; of its pages only those that were needed once take memory. */
 static int walk_lz4(const uint8_t *at, const uint8_t *end, int count) {
     static _Thread_local uint8_t *room;
-    static _Thread_local size_t size;
     static _Thread_local LZ4F_dctx *context;
+    if (!room && !(room = malloc(LARGEST))) return INVALID_RECORD;
     if (!context && LZ4F_isError(LZ4F_createDecompressionContext(&context, LZ4F_VERSION))) return INVALID_RECORD;
     LZ4F_resetDecompressionContext(context);
+    const LZ4F_decompressOptions_t stays = {.stableDst = 1};
     size_t filled = 0, left = 1;
-    while (left && at < end) {
-        if (filled == size) {
-            size = size ? size * 2 : 1 << 20;
-            if (size > LARGEST || !(room = realloc(room, size))) return INVALID_RECORD;
-        }
-        size_t out = size - filled, in = (size_t)(end - at);
-        left = LZ4F_decompress(context, room + filled, &out, at, &in, NULL);
+    while (left && at < end && filled < LARGEST) {
+        size_t out = LARGEST - filled, in = (size_t)(end - at);
+        left = LZ4F_decompress(context, room + filled, &out, at, &in, &stays);
         if (LZ4F_isError(left)) return CORRUPT_MESSAGE;
         filled += out;
         at += in;
