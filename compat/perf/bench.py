@@ -32,7 +32,7 @@ def main() -> int:
     options = arguments()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that no broker outlives the run
     kinds = kinds_of(options)
-    cases = options.case or list(CASES)
+    cases = options.case or [name for name, case in CASES.items() if not (options.quick and case.full_only)]
     try:
         prepare(kinds, sorted({part for case in cases for part in CASES[case].parts}))
         bench = Bench(kinds, cases, options)
@@ -54,7 +54,7 @@ def kinds_of(options) -> list[str]:
 
 def arguments():
     parser = argparse.ArgumentParser(description="Our broker beside Kafka's own.")
-    parser.add_argument("--quick", action="store_true", help="smaller sizes and one round: about three minutes")
+    parser.add_argument("--quick", action="store_true", help="smaller sizes and one round: some minutes")
     parser.add_argument("--rounds", type=int, help="rounds of the cases that are repeated (default 3, quick 1)")
     parser.add_argument("--case", action="append", choices=CASES, metavar="NAME", help=f"only this one; may be given again: {', '.join(CASES)}")
     parser.add_argument("--only", choices=ALL_KINDS, help="one broker, for a quick look")

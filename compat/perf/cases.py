@@ -43,6 +43,8 @@ class Case:
     # Cases that take minutes are not repeated in every round.
     once: bool = False
     parts: tuple[str, ...] = ()
+    # Left out of quick unless it is named.
+    full_only: bool = False
     # The floor answers what this case asks.
     floor: bool = False
 
@@ -60,8 +62,8 @@ CASES = {
     "produce-idempotent": Case("1 KB, idempotent", throughput.produce("produce-idempotent", enable__idempotence="true"), at_least(2.0, 0.35), floor=True),
     "single": Case(f"1 KB, one record a request, {throughput.SINGLE_PRODUCERS} producers", throughput.single, at_least(2.5, 0.3), floor=True),
     "consume-1k": Case("1 KB from the page cache", throughput.consume, {RATE: Limit(ratio_floor=1.0), GIB: Limit(ratio_ceiling=0.7)}, floor=True),
-    "java-produce": Case("kafka-producer-perf-test, 1 KB", throughput.java_produce, parts=("jvm",)),
-    "java-consume": Case("kafka-consumer-perf-test, 1 KB", throughput.java_consume, parts=("jvm",)),
+    "java-produce": Case("kafka-producer-perf-test, 1 KB", throughput.java_produce, parts=("jvm",), full_only=True),
+    "java-consume": Case("kafka-consumer-perf-test, 1 KB", throughput.java_consume, parts=("jvm",), full_only=True),
     "tail-5k": Case("end to end at 5,000 records/s", latency.end_to_end(5_000), TAIL, floor=True),
     "tail-20k": Case("end to end at 20,000 records/s", latency.end_to_end(20_000), TAIL, floor=True),
     "tail-50k": Case("end to end at 50,000 records/s", latency.end_to_end(50_000), TAIL, floor=True),

@@ -13,7 +13,10 @@ KIB = 1024
 PRODUCERS = 1_000
 SLOW_CONSUMERS = 200
 SLOW_RATE, REPLAY_RATE = 5_000, 20_000
-TAIL = {"linger__ms": 0, "warm_up": 2}
+# By so much what stands beside a tail outlasts it: the time that its client takes to begin.
+BESIDE_SECONDS = 6
+# Seconds of warm-up, and of the run that system calls are counted on.
+WARM_UP, COUNTED = (2, 1), (2, 1)
 # Client of the cold replay: its CPU is not to be the tail's.
 REPLAY_NICENESS = 19
 
@@ -27,7 +30,7 @@ def end_to_end(rate: int):
 
 def tail(session: Session, topic: str, rate: int, seconds: float) -> dict[str, float]:
     found = bare_tail(session, topic, rate, seconds)
-    return session.with_syscalls(found, tail_command(session, topic, rate, 2))
+    return session.with_syscalls(found, tail_command(session, topic, rate, session.size(*COUNTED)))
 
 
 def bare_tail(session: Session, topic: str, rate: int, seconds: float) -> dict[str, float]:
@@ -36,7 +39,8 @@ def bare_tail(session: Session, topic: str, rate: int, seconds: float) -> dict[s
 
 
 def tail_command(session: Session, topic: str, rate: int, seconds: float) -> list:
-    return rdperf("open-loop", session.broker, topic, rate=rate, seconds=seconds, partitions=session.partitions, **TAIL)
+    warm_up = session.size(*WARM_UP)
+    return rdperf("open-loop", session.broker, topic, rate=rate, seconds=seconds, warm_up=warm_up, partitions=session.partitions, linger__ms=0)
 
 
 def many_producers(session: Session) -> dict[str, float]:
@@ -44,14 +48,14 @@ def many_producers(session: Session) -> dict[str, float]:
     session.create("many")
     command = connections(session, "paced", "many", PRODUCERS, session.size(15, 4))
     found = measure.figures(session.broker, command, KIB)
-    return session.with_syscalls(found, connections(session, "paced", "many", PRODUCERS, 2))
+    return session.with_syscalls(found, connections(session, "paced", "many", PRODUCERS, session.size(*COUNTED)))
 
 
 def slow_consumers(session: Session) -> dict[str, float]:
     """A tail beside consumers that take their answers in small pieces with pauses."""
     session.fill("produce-1k", session.size(2_000_000, 250_000))
     seconds = session.size(15, 3)
-    beside = connections(session, "slow", "produce-1k", SLOW_CONSUMERS, seconds + 10)
+    beside = connections(session, "slow", "produce-1k", SLOW_CONSUMERS, seconds + BESIDE_SECONDS)
     with measure.driven(session.broker, beside) as slow:
         slow.begun()
         found = bare_tail(session, "tail-slow", SLOW_RATE, seconds)
@@ -62,7 +66,7 @@ def slow_consumers(session: Session) -> dict[str, float]:
 def connections(session: Session, verb: str, topic: str, count: int, seconds: float) -> list:
     given = {
         "broker": session.broker.bootstrap, "pid": session.broker.pid, "topic": topic, "partitions": session.partitions,
-        "connections": count, "warm-up": "2s", "time": f"{seconds}s",
+        "connections": count, "warm-up": f"{session.size(*WARM_UP)}s", "time": f"{seconds}s",
     }
     return [WORK / "load" / "load", *(f"-{name}={value}" for name, value in given.items()), verb]
 

@@ -8,6 +8,8 @@
 
 /* How long records may still arrive after the last one was due. */
 #define PATIENCE_US (30 * 1000000LL)
+/* How long the consumer has to find the end of each partition. */
+#define AT_END_US 1000000LL
 
 static const struct arguments *given;
 static int64_t first_due_us;
@@ -58,8 +60,8 @@ static rd_kafka_t *open_consumer(void) {
     set(conf, "enable.auto.commit", "false");
     rd_kafka_t *client = open_client(RD_KAFKA_CONSUMER, conf);
     assign(client, given, RD_KAFKA_OFFSET_END);
-    /* The consumer has to know where the end was before there is more. */
-    int64_t until = now_us() + 2000000;
+    /* It has to know where the end was before there is more. */
+    int64_t until = now_us() + AT_END_US;
     while (now_us() < until) {
         rd_kafka_message_t *early = rd_kafka_consumer_poll(client, 100);
         if (early) rd_kafka_message_destroy(early);
