@@ -145,8 +145,15 @@ class Broker:
     # What the process costs, read from outside.
 
     def cpu_seconds(self) -> float:
+        return sum(self._times())
+
+    def user_seconds(self) -> float:
+        return self._times()[0]
+
+    def _times(self) -> tuple[float, float]:
+        """CPU seconds outside of the kernel and in it."""
         fields = Path(f"/proc/{self.pid}/stat").read_text().rsplit(")", 1)[1].split()
-        return (int(fields[11]) + int(fields[12])) / TICKS
+        return int(fields[11]) / TICKS, int(fields[12]) / TICKS
 
     def resident_mib(self) -> float:
         return self._status("VmRSS") / 1024

@@ -35,7 +35,8 @@ def tail(session: Session, topic: str, rate: int, seconds: float) -> dict[str, f
 
 def bare_tail(session: Session, topic: str, rate: int, seconds: float) -> dict[str, float]:
     session.create(topic)
-    return measure.figures(session.broker, tail_command(session, topic, rate, seconds), KIB)
+    written = int(rate * KIB * (seconds + session.size(*WARM_UP)))
+    return measure.figures(session.broker, tail_command(session, topic, rate, seconds), KIB, written)
 
 
 def tail_command(session: Session, topic: str, rate: int, seconds: float) -> list:

@@ -12,16 +12,17 @@ from pathlib import Path
 
 from harness.broker import Broker
 from harness.shell import Failed, end, kill_session, run, spawn, tail
+from memory import make_ready
 
 GIB = 1 << 30
 SYSCALLS = "raw_syscalls:sys_enter"
 
 
 class Cost:
-    """What a process has taken since it began: CPU seconds and context switches of all its threads."""
+    """What a process has taken since it began: CPU seconds, those outside of the kernel, and context switches of all its threads."""
 
     def __init__(self, broker: Broker):
-        self.cpu_seconds = broker.cpu_seconds()
+        self.cpu_seconds, self.user_seconds = broker.cpu_seconds(), broker.user_seconds()
         self.switches = 0
         for status in Path(f"/proc/{broker.pid}/task").glob("*/status"):
             try:
@@ -30,8 +31,9 @@ class Cost:
                 continue  # a thread that has just ended
             self.switches += sum(int(line.split()[1]) for line in lines if "ctxt_switches" in line)
 
-    def since(self, before: "Cost") -> tuple[float, int]:
-        return self.cpu_seconds - before.cpu_seconds, max(0, self.switches - before.switches)
+    def since(self, before: "Cost") -> tuple[float, float, int]:
+        cpu, user = self.cpu_seconds - before.cpu_seconds, self.user_seconds - before.user_seconds
+        return cpu, user, max(0, self.switches - before.switches)
 
 
 class Driven:
@@ -76,17 +78,20 @@ def driven(broker: Broker, command: list):
         client.close()
 
 
-def figures(broker: Broker, command: list, record_bytes: int) -> dict[str, float]:
-    """Runs the client to its end and tells what was reached and what the broker took for it, for one record of `record_bytes`."""
+def figures(broker: Broker, command: list, record_bytes: int, written: int = 0) -> dict[str, float]:
+    """Runs the client to its end and tells what was reached and what the broker took for it, for one record of `record_bytes`;
+    it is about to have `written` bytes written."""
+    make_ready(written)
     with driven(broker, command) as client:
         client.begun()
         before = Cost(broker)
         said = client.ended()
-        cpu, switches = Cost(broker).since(before)
+        cpu, user, switches = Cost(broker).since(before)
     records = said["records"]
     found = {
         "records/s": records / said["seconds"],
         "broker CPU, µs/record": cpu * 1e6 / records,
+        "outside the kernel, µs/record": user * 1e6 / records,
         "broker CPU, s/GiB": cpu / (records * record_bytes / GIB),
         **{figure: value for figure, value in said.items() if figure.endswith(" ms")},
         "switches/request": switches / max(1, said["requests"]),

@@ -37,7 +37,7 @@ def single(session: Session) -> dict[str, float]:
 def produced(session: Session, topic: str, records: int, size: int, settings: dict) -> dict[str, float]:
     session.create(topic)
     command = lambda share: rdperf("produce", session.broker, topic, records=records // share, size=size, **settings)  # noqa: E731
-    found = measure.figures(session.broker, command(1), size)
+    found = measure.figures(session.broker, command(1), size, written=records * size)
     return session.with_syscalls(found, command(COUNTED_SHARE))
 
 
@@ -89,7 +89,7 @@ def java_consume(session: Session) -> dict[str, float]:
 
 
 def java_figures(session: Session, before: measure.Cost, records: int, rate: float) -> dict[str, float]:
-    cpu, _ = measure.Cost(session.broker).since(before)
+    cpu, _, _ = measure.Cost(session.broker).since(before)
     return {
         "records/s": rate, "broker CPU, µs/record": cpu * 1e6 / records,
         "broker CPU, s/GiB": cpu / (records * KIB / measure.GIB), "resident, MiB": session.broker.resident_mib(),
