@@ -21,6 +21,7 @@ import report  # noqa: E402
 from beside import write  # noqa: E402
 from brokers import ALL_KINDS, FLOOR, OTHER, OTHER_BINARY, prepare  # noqa: E402
 from cases import CASES  # noqa: E402
+from harness import install  # noqa: E402
 from harness.shell import WORK, Failed, end_all  # noqa: E402
 from machine import machine, versions  # noqa: E402
 from session import Session, Sizes  # noqa: E402
@@ -36,7 +37,10 @@ def main() -> int:
     try:
         prepare(kinds, sorted({part for case in cases for part in CASES[case].parts}))
         bench = Bench(kinds, cases, options)
-        bench.run()
+        try:
+            bench.run()
+        except Failed as failure:  # a broker that does not start: what was found until then is told
+            bench.failures.append(str(failure))
         return bench.tell(options.json)
     except Failed as failure:
         print(f"bench: {failure}", file=sys.stderr)
@@ -118,6 +122,7 @@ class Bench:
 
     def one(self, number: int, kind: str, case: str, measured) -> bool:
         try:
+            install.need(*CASES[case].parts)
             figures = measured()
         except (Failed, OSError, ValueError, LookupError) as failure:
             self.failures.append(f"{kind} {case}: {failure}")

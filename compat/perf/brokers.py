@@ -16,9 +16,9 @@ RDPERF, FLOOR_BINARY = (WORK / "perf" / name for name in ("rdperf", "floor"))
 
 
 def prepare(kinds: list[str], parts: list[str] = ()) -> None:
-    """Installs and compiles what the kinds and the cases need."""
-    wanted = ["librdkafka", *parts, *(["lz4"] if FLOOR in kinds else []), *(kind for kind in kinds if kind in KINDS)]
-    install.prepare_all(wanted)
+    """Installs and compiles what the kinds need; of the parts that only some cases need, those that can be had."""
+    wanted = ["librdkafka", *(["lz4"] if FLOOR in kinds else []), *(kind for kind in kinds if kind in KINDS)]
+    install.prepare_all([*wanted, *parts])
     install.need(*wanted)
     RDPERF.parent.mkdir(parents=True, exist_ok=True)
     run(["cc", "-O2", "-Wall", "-o", RDPERF, *sorted(CLIENT.glob("*.c")), "-lrdkafka", "-lpthread"])
