@@ -184,6 +184,10 @@ impl Scrubber {
             let until = size.min(at + STEP_BYTES);
             let step = FileRange { file: file.clone(), position: at, len: (until - at) as usize };
             let was_resident = step.is_resident(step.len);
+            if !was_resident {
+                // The disk is asked for all of it at once, and not for one window after the other.
+                let _ = rustix::fs::fadvise(&file, at, NonZeroU64::new(until - at), Advice::WillNeed);
+            }
             let checked = check(&mut scanner, until, size)?;
             if let Some(bad) = &checked.bad {
                 log.note_bad(segment, bad.position)?;
