@@ -153,9 +153,10 @@ pub fn sync_dir(dir: &Path) -> Result<(), LogError> {
     device::sync_dir(dir).map_err(LogError::io("sync the directory", dir))
 }
 
-/// Makes everything durable that was written to the file system of `dir`: far less work than file by file.
-pub fn sync_file_system(dir: &Path) -> Result<(), LogError> {
-    device::sync_file_system(dir).map_err(LogError::io("sync the file system of", dir))
+/// Makes everything durable that was written to the file system of `dir`, where `file` is. Tells of what could not be
+/// written since `file` was opened.
+pub fn sync_file_system(file: &File, dir: &Path) -> Result<(), LogError> {
+    device::sync_file_system(file, dir).map_err(LogError::io("sync the file system of", dir))
 }
 
 /// Replaces `path` by `content` so that a crash leaves the old file or the new one, never a part.

@@ -21,8 +21,9 @@ const CLEAN_SHUTDOWN: &str = ".kafka_cleanshutdown";
 pub struct LogDir {
     path: PathBuf,
     id: DirectoryId,
-    /// Holding it open holds the lock. It is opened once: closing any descriptor of the file would give it up.
-    _lock: File,
+    /// Holding it open holds the lock. It is opened once: closing any descriptor of the file would give it up. And the
+    /// kernel tells of what it could not write to the file system since then, even where others have asked before.
+    lock: File,
     /// The last stop was clean: the logs need no recovery.
     pub clean: bool,
     /// The broker's epoch at that stop, if it was written down.
@@ -49,7 +50,7 @@ impl LogDir {
         Ok(LogDir {
             path: path.to_path_buf(),
             id,
-            _lock: lock,
+            lock,
             clean: text.is_some(),
             previous_broker_epoch: text.and_then(|text| broker_epoch(&text)),
             failure: OnceLock::new(),
@@ -60,6 +61,11 @@ impl LogDir {
     /// The directory's path as configured.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Makes everything durable that was written to the directory's file system: far less work than file by file.
+    pub fn sync_file_system(&self) -> Result<(), LogError> {
+        disk::sync_file_system(&self.lock, &self.path)
     }
 
     /// The directory's id.

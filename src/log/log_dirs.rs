@@ -421,7 +421,7 @@ impl LogDirs {
             }
         });
         for (n, dir) in self.dirs.iter().enumerate().filter(|(_, dir)| at_once && dir.failure().is_none()) {
-            match disk::sync_file_system(dir.path()) {
+            match dir.sync_file_system() {
                 Ok(()) => placed.iter().filter(|placed| placed.dir == n).for_each(|placed| placed.log.seal_off()),
                 Err(error) => dir.fail(&error.to_string()),
             }

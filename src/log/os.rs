@@ -51,9 +51,9 @@ pub fn drop_cached(file: &File, _: PathOf<'_>, position: u64) -> io::Result<()> 
     Ok(rustix::fs::fadvise(file, position, None, rustix::fs::Advice::DontNeed)?)
 }
 
-/// Makes everything durable that was written to the file system of `dir`.
-pub fn sync_file_system(dir: &Path) -> io::Result<()> {
-    Ok(rustix::fs::syncfs(File::open(dir)?)?)
+/// Makes everything durable that was written to the file system that `file` is on, in the directory at the path.
+pub fn sync_file_system(file: &File, _: &Path) -> io::Result<()> {
+    Ok(rustix::fs::syncfs(file)?)
 }
 
 /// Makes the names in `dir` durable.

@@ -13,7 +13,7 @@ use super::housekeeping::Checkpoint;
 use super::log_dirs::LogDirs;
 use super::partition_log::{Log, LogContext};
 use super::work::Work;
-use super::{LogError, disk, snapshots};
+use super::{LogError, snapshots};
 
 /// Appended bytes, in all logs together, after which they are synced: a fraction of a second's reading.
 const UNSYNCED_BYTES_MAX: u64 = 128 << 20;
@@ -83,7 +83,7 @@ impl LogDirs {
                 tracing::warn!(partition = %log.partition(), %error, "the log was not synced");
             }
         }
-        if at_once && self.watch(dir, disk::sync_file_system(self.dirs[dir].path())).is_ok() {
+        if at_once && self.watch(dir, self.dirs[dir].sync_file_system()).is_ok() {
             prepared.iter().for_each(|(log, end)| log.raise_recovery_point(*end));
         }
     }

@@ -39,8 +39,8 @@ pub fn drop_cached(file: &File, path: PathOf<'_>, position: u64) -> io::Result<(
     over(&name).map_or_else(|| os::drop_cached(file, path, position), |disk| disk.drop_cached(file, &name))
 }
 
-pub fn sync_file_system(dir: &Path) -> io::Result<()> {
-    over(dir).map_or_else(|| os::sync_file_system(dir), |disk| disk.sync_file_system(dir))
+pub fn sync_file_system(file: &File, dir: &Path) -> io::Result<()> {
+    over(dir).map_or_else(|| os::sync_file_system(file, dir), |disk| disk.sync_file_system(dir))
 }
 
 pub fn sync_dir(dir: &Path) -> io::Result<()> {
