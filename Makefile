@@ -1,6 +1,6 @@
 # `make test` needs nothing but the Rust toolchain; `make compat` and `make bench` set up the outside clients they use.
 
-.PHONY: build lint test simulate simulate-disk compat compat-quick diff docker-test bench fuzz fmt clean
+.PHONY: build lint test simulate simulate-disk compat compat-quick diff docker-test bench bench-instructions fuzz fmt clean
 
 build:
 	cargo build --release
@@ -41,6 +41,11 @@ docker-test:
 # Prints ratios beside a JVM broker; a measurement, not a test.
 bench: build
 	compat/perf/run.sh
+	$(MAKE) bench-instructions
+
+# How many instructions the hot functions take, beside a baseline; UPDATE=1 makes a new one. It needs valgrind.
+bench-instructions:
+	benches/run.py
 
 # Arbitrary bytes into the decoders, the record path and the files: FUZZ_SECONDS (600) for each target.
 fuzz:

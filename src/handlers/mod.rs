@@ -24,6 +24,7 @@ mod verification;
 
 pub use answer::Answer;
 pub use dispatch::Dispatch;
+pub use fetch::response::{FetchAnswer, FetchedPartition, FetchedTopic};
 pub use node::{Call, Node};
 pub use producer_ids::ProducerIds;
 pub use write_txn_markers::write_marker;
