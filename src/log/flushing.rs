@@ -36,6 +36,8 @@ impl Log {
         let segments = self.segments.load_full();
         for segment in segments.iter() {
             self.distrust(segment.sync_indexes())?;
+            // The recovery point may be there already.
+            self.distrust(segment.sync_cut())?;
         }
         if up_to > from {
             let appended = self.durability.appended();

@@ -63,6 +63,8 @@ pub struct Segment {
     next_offset: AtomicI64,
     /// Behind the published bytes there may be others, of a write that failed.
     has_remains: AtomicBool,
+    /// They were cut off, and the file is not synced since: they may come back.
+    is_cut: AtomicBool,
     pub(super) damage: Damage,
     pub(super) offset_index: OffsetIndex,
     pub(super) time_index: TimeIndex,
@@ -143,6 +145,7 @@ impl Segment {
             size: AtomicU64::new(sizes.log),
             next_offset: AtomicI64::new(next_offset.0),
             has_remains: AtomicBool::new(false),
+            is_cut: AtomicBool::new(false),
             damage: Damage::default(),
             offset_index: OffsetIndex::in_file(sizes.offset_index),
             time_index: TimeIndex::in_file(sizes.time_index),
@@ -256,6 +259,7 @@ impl Segment {
 
     fn cut_remains(&self, file: &File) -> Result<(), LogError> {
         disk::set_len(file, &self.path(FileKind::Log), self.size())?;
+        self.is_cut.store(true, Ordering::Release);
         self.has_remains.store(false, Ordering::Relaxed);
         Ok(())
     }
@@ -390,6 +394,14 @@ impl Segment {
         }
         self.time_index.replace(&self.path(FileKind::TimeIndex))?;
         self.offset_index.replace(&self.path(FileKind::OffsetIndex))
+    }
+
+    /// Makes the log file durable if something was cut off its end, which was never published.
+    pub fn sync_cut(&self) -> Result<(), LogError> {
+        match self.is_cut.swap(false, Ordering::AcqRel) {
+            true => self.sync(),
+            false => Ok(()),
+        }
     }
 
     /// Makes the log file durable.

@@ -82,6 +82,8 @@ impl<'a> Pass<'a> {
         let end = map.latest().next();
         self.stats.utilization = map.utilization();
         if end > *first_dirty {
+            // A record that is on disk goes only for one that is there, too.
+            log.flush_to(end)?;
             let config = log.config();
             let groups = {
                 let segments = log.segments.load_full();

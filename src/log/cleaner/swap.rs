@@ -123,13 +123,16 @@ impl Log {
     /// Once this has begun, the log is what it was or what it will be only after a restart: a failure takes it out of
     /// service.
     fn rename_all(&self, cleaned: &Segment, originals: &[Arc<Segment>]) -> Result<Vec<PathBuf>, LogError> {
-        let mut gone = Vec::new();
-        self.guard(cleaned.rename_to(FileState::Swap))?;
-        for segment in originals {
-            gone.extend(self.guard(segment.mark_deleted())?);
-        }
-        self.guard(cleaned.rename_to(FileState::Live))?;
-        Ok(gone)
+        let renamed = || -> Result<Vec<PathBuf>, LogError> {
+            let mut gone = Vec::new();
+            cleaned.rename_to(FileState::Swap)?;
+            for segment in originals {
+                gone.extend(segment.mark_deleted()?);
+            }
+            cleaned.rename_to(FileState::Live)?;
+            Ok(gone)
+        };
+        self.guard(renamed()).inspect_err(|error| self.fail(&error.to_string()))
     }
 
     /// Notes up to where a cleaning came, unless the log was changed meanwhile.

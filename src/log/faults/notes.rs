@@ -74,7 +74,7 @@ impl Notes {
         match event {
             Event::Changed { inode, content } => {
                 if let Some(doomed) = self.doomed.get_mut(&inode) {
-                    doomed.retain(|lost| !replaces(&content, lost));
+                    *doomed = doomed.iter().flat_map(|lost| left_of(lost, &content)).collect();
                 }
                 self.contents.entry(inode).or_default().push(content);
             }
@@ -82,7 +82,11 @@ impl Notes {
             Event::Synced { inode, count } => drop(take(&mut self.contents, inode, count)),
             Event::Doomed { inode, count } => {
                 let lost = take(&mut self.contents, inode, count);
-                self.doomed.entry(inode).or_default().extend(lost);
+                let doomed = self.doomed.entry(inode).or_default();
+                for change in lost {
+                    *doomed = doomed.iter().flat_map(|lost| left_of(lost, &change)).collect();
+                    doomed.push(change);
+                }
             }
             Event::Named { dir, name } => self.names.entry(dir).or_default().push(name),
             Event::NamesSynced { dir, count } => drop(take(&mut self.names, dir, count)),
@@ -140,13 +144,19 @@ impl Notes {
     }
 }
 
-/// Whether a change leaves nothing of one that was lost.
-fn replaces(change: &Content, lost: &Content) -> bool {
-    let Content::Write { position: at, len: lost_len, .. } = lost else { return true };
-    match change {
-        Content::Write { position, len, .. } => position <= at && at + lost_len <= position + len,
-        Content::SetLen { len, .. } => len <= at,
-    }
+/// What a later change leaves of a write that was lost.
+fn left_of(lost: &Content, change: &Content) -> Vec<Content> {
+    let Content::Write { position, len, size, old } = lost else { return Vec::new() };
+    let (begin, end) = (*position, position + len);
+    let part = |from: u64, to: u64| {
+        let at = |offset: u64| ((offset - begin) as usize).min(old.len());
+        Content::Write { position: from, len: to - from, size: *size, old: old[at(from)..at(to)].to_vec() }
+    };
+    let parts = match change {
+        Content::Write { position, len, .. } => [(begin, end.min(*position)), (begin.max(position + len), end)],
+        Content::SetLen { len, .. } => [(begin, end.min(*len)), (end, end)],
+    };
+    parts.into_iter().filter(|(from, to)| from < to).map(|(from, to)| part(from, to)).collect()
 }
 
 fn take<T>(all: &mut BTreeMap<u64, Vec<T>>, inode: u64, count: usize) -> Vec<T> {
