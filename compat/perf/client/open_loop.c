@@ -82,16 +82,14 @@ void open_loop(const struct arguments *arguments) {
         rd_kafka_message_t *message = rd_kafka_consumer_poll(client, 100);
         int64_t at = now_us(), start = __atomic_load_n(&first_due_us, __ATOMIC_ACQUIRE);
         if (start && at > due_us(total()) + PATIENCE_US) fail("open loop", "not every record arrived");
+        if (!begun && start && at >= due_us(warm)) begun = at, begin();
         if (!message) continue;
         if (message->err && message->err != RD_KAFKA_RESP_ERR__PARTITION_EOF) fail("consume", rd_kafka_err2str(message->err));
         if (!message->err) {
             int64_t due;
             memcpy(&due, message->payload, sizeof due);
             seen++;
-            if (due >= due_us(warm)) {
-                if (!begun) begun = at, begin();
-                record(&latencies, at - due);
-            }
+            if (due >= due_us(warm)) record(&latencies, at - due);
         }
         rd_kafka_message_destroy(message);
     }
