@@ -324,6 +324,7 @@ impl Log {
             let path = self.dir().join(checkpoint::LEADER_EPOCH);
             let written = checkpoint::write_epochs_unsynced(&path, &entries);
             self.guard(written.inspect_err(|_| self.epochs_dirty.store(true, Ordering::Release)))?;
+            self.files_changed.store(true, Ordering::Release);
         }
         drop(writer);
         Ok(())
