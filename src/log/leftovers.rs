@@ -49,11 +49,7 @@ pub(super) fn settle_leftovers(dir: &Path) -> Result<Vec<FoundFile>, LogError> {
         .filter(|(base, ..)| first_cleaned.is_none_or(|cleaned| *base < cleaned))
         .copied()
         .collect();
-    let Some(first) = swaps.iter().map(|(base, ..)| *base).min() else {
-        // Who truncates or retains next must not find them back behind what comes then.
-        disk::sync_dir(dir)?;
-        return list_files(dir);
-    };
+    let Some(first) = swaps.iter().map(|(base, ..)| *base).min() else { return list_files(dir) };
     let mut end = first;
     for (base, kind, ..) in swaps.iter().filter(|(_, kind, ..)| *kind == FileKind::Log) {
         end = end.max(swap_end(&file_path(dir, *base, *kind, FileState::Swap), *base)?);

@@ -273,6 +273,11 @@ impl Loader<'_> {
         if from.is_some() && next < self.options.recovery_point && (broken.is_some() || last) {
             return Ok(false);
         }
+        if from.is_some() && replay_from < self.options.recovery_point && !segment.txn_index.is_empty() {
+            // The next start may find a newer snapshot, and replays no marker before it.
+            disk::sync_path(&segment.path(FileKind::TxnIndex))?;
+            disk::sync_dir(&self.options.dir)?;
+        }
         let mut good = size;
         if let Some(fault) = broken {
             good = fault.position;
