@@ -1,6 +1,7 @@
 """A small file system fills up, down to its last byte, and has room again: nothing that was acknowledged is lost, nothing ends, and
 what needs no room goes on."""
 import os
+import signal
 import re
 import subprocess
 import time
@@ -139,13 +140,13 @@ def full(broker, number: int) -> str:
         now = [producer.ends(broker) for producer in producers]
         expect(now == stood, f"{stood} records became {now} on a full disk")
         expect(java.retries() > 0, "the Java producer was refused, and sends again", tail(java.log.read_bytes()))
+        # One at a time: there is not so much room that either would leave some to the other.
+        for producer in producers:
+            producer.process.send_signal(signal.SIGSTOP)
         make_room(broker, how, other, strangers)
-        begun = time.monotonic()
-        back = []
-        for producer, before in zip(producers, stood):
-            left = BACK_WITHIN_SECONDS - (time.monotonic() - begun)
-            eventually(lambda: producer.ends(broker) > before, f"records of {producer.name} are taken again", left, 0.05)
-            back.append(f"{producer.name} after {time.monotonic() - begun:.1f} s")
+        back = [came_back(broker, producer, before) for producer, before in zip(producers, stood)]
+        for producer in producers:
+            producer.process.send_signal(signal.SIGCONT)
         outcomes = [finish(one, word) for one, word in zip(transactions[1:], ("commit", "abort"))]
         expect(outcomes == ["committed", "aborted"], f"the transactions ended: {outcomes}")
         (broker.data.parent / "filler").unlink()
@@ -156,6 +157,15 @@ def full(broker, number: int) -> str:
     spare.unlink()
     said = verify_and_clean(broker, producers, number)
     return f"{how}: {told}; started full in {started:.2f} s, back: {', '.join(back)}; {java.retries()} times refused; {said}"
+
+
+def came_back(broker, producer: Filling, before: int) -> str:
+    """Lets a producer go on until records of it are taken."""
+    begun = time.monotonic()
+    producer.process.send_signal(signal.SIGCONT)
+    eventually(lambda: producer.ends(broker) > before, f"records of {producer.name} are taken again", BACK_WITHIN_SECONDS, 0.05)
+    producer.process.send_signal(signal.SIGSTOP)
+    return f"{producer.name} after {time.monotonic() - begun:.1f} s"
 
 
 def opened(broker, topic: str, identity: str):

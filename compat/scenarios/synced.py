@@ -40,7 +40,7 @@ class PoweredBroker(Broker):
 
 def run(context: Context) -> None:
     need("confluent", "faulty")
-    rounds = context.size(100, 3)
+    rounds = context.size(100, 24)
     with PoweredBroker("ottla", "synced", PROPERTIES, dict(os.environ)) as broker:
         create = ["topics", "--bootstrap-server", broker.bootstrap, "--create", "--topic", TOPIC, "--partitions", str(PARTITIONS)]
         run_program([faulty_binary(), *create], timeout=60)
