@@ -33,4 +33,6 @@ compile_error!("the feature `faults` loses data on purpose: it is for debug buil
 #[cfg(test)]
 mod generated;
 #[cfg(test)]
+mod seeds;
+#[cfg(test)]
 mod tidy;

@@ -12,6 +12,8 @@ ALL_KINDS = [*KINDS, FLOOR]
 # Another build of our broker, in place of Kafka's.
 OTHER, OTHER_BINARY = "other", "OTTLA_OTHER_BIN"
 CLIENT, FLOOR_SOURCES = (COMPAT / "perf" / name for name in ("client", "floor"))
+# How records are sent where it is their number that counts.
+BATCHES = {"linger__ms": 5, "batch__size": 1_000_000, "batch__num__messages": 10_000}
 RDPERF, FLOOR_BINARY = (WORK / "perf" / name for name in ("rdperf", "floor"))
 
 

@@ -18,7 +18,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from beside import KINDS, head, line, median, rounds, write  # noqa: E402
-from brokers import open_broker, prepare, rdperf  # noqa: E402
+from brokers import BATCHES, open_broker, prepare, rdperf  # noqa: E402
 from harness import wire  # noqa: E402
 from harness.broker import Broker  # noqa: E402
 from harness.shell import WORK, Failed, end, end_all, run, spawn  # noqa: E402
@@ -30,7 +30,6 @@ MORE_RECORDS = 50_000_000
 PATIENCE_SECONDS = 600
 BEHIND = "MiB behind recovery points"
 BEHIND_LINE = re.compile(r"recovering after an unclean stop: .* ([\d.]+) MiB behind")
-BATCHES = {"linger__ms": 5, "batch__size": 1_000_000, "batch__num__messages": 10_000}
 FIRST, ALL, CPU, AFTER_US = "first answer, s", "all partitions, s", "CPU s", "Kafka after ours: all partitions, s"
 
 

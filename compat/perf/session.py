@@ -4,7 +4,7 @@ import time
 from dataclasses import dataclass
 
 import measure
-from brokers import open_broker, rdperf
+from brokers import BATCHES, open_broker, rdperf
 from harness import wire
 from harness.shell import run
 
@@ -55,8 +55,7 @@ class Session:
         self.create(topic)
         have = sum(wire.offsets(self.broker.port, topic, PARTITIONS))
         if have < records:
-            settings = {"linger__ms": 5, "batch__size": 1_000_000, "batch__num__messages": 10_000}
-            run(rdperf("produce", self.broker, topic, records=records - have, **settings), timeout=900)
+            run(rdperf("produce", self.broker, topic, records=records - have, **BATCHES), timeout=900)
 
     def read(self, topic: str) -> None:
         records = sum(wire.offsets(self.broker.port, topic, PARTITIONS))

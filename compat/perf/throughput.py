@@ -2,7 +2,7 @@
 import re
 
 import measure
-from brokers import rdperf
+from brokers import BATCHES, rdperf
 from harness import install
 from harness.shell import Failed, run
 from session import Session
@@ -10,7 +10,7 @@ from session import Session
 KIB = 1024
 # The settings of the figures that Kafka is measured with elsewhere.
 BATCHED = {
-    "linger__ms": 5, "batch__size": 1_000_000, "batch__num__messages": 10_000,
+    **BATCHES,
     "queue__buffering__max__messages": 500_000, "queue__buffering__max__kbytes": 2_000_000,
 }
 # Each producer has one request of one record in flight.

@@ -54,8 +54,7 @@ impl Log {
         }
         // Without its epochs on disk the log has to be walked for them after a crash.
         if knows_epochs {
-            self.recovery_point.fetch_max(up_to.0, Ordering::AcqRel);
-            self.indexed_to.fetch_max(indexed_to.0, Ordering::AcqRel);
+            self.raise_points(up_to, indexed_to);
         }
         self.last_flush.store(self.context.clock.wall().0, Ordering::Release);
         Ok(())
@@ -119,9 +118,14 @@ impl Log {
         let (appended, end) = (self.durability.appended(), self.end_offset());
         let offset = offset.min(end);
         self.durability.note_synced(offset, appended, bytes_behind(&self.segments.load(), offset, end));
-        self.recovery_point.fetch_max(offset.0, Ordering::AcqRel);
-        self.indexed_to.fetch_max(offset.0, Ordering::AcqRel);
+        self.raise_points(offset, offset);
         self.last_flush.store(self.context.clock.wall().0, Ordering::Release);
+    }
+
+    /// Records are durable up to `synced`, index files up to `indexed`.
+    pub(super) fn raise_points(&self, synced: Offset, indexed: Offset) {
+        self.recovery_point.fetch_max(synced.0, Ordering::AcqRel);
+        self.indexed_to.fetch_max(indexed.0, Ordering::AcqRel);
     }
 
     pub(super) fn lower_recovery_point(&self, offset: Offset) {

@@ -332,9 +332,8 @@ impl Log {
 
     /// Takes a finished log out of service; everything it holds is on disk.
     pub(super) fn seal_off(&self) {
-        let end = self.end_offset().0;
-        self.recovery_point.fetch_max(end, Ordering::AcqRel);
-        self.indexed_to.fetch_max(end, Ordering::AcqRel);
+        let end = self.end_offset();
+        self.raise_points(end, end);
         self.fail("it was closed");
         self.segments.load().iter().for_each(|segment| segment.close_files());
     }

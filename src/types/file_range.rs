@@ -20,8 +20,7 @@ impl FileRange {
     /// Its bytes, if all of them can be had without the disk.
     pub fn read_resident(&self) -> Option<Vec<u8>> {
         let mut bytes = vec![0; self.len];
-        let slices = &mut [IoSliceMut::new(&mut bytes)];
-        let read = rustix::io::preadv2(&self.file, slices, self.position, ReadWriteFlags::NOWAIT).ok()?;
+        let read = self.read_without_disk(self.position, &mut bytes).ok()?;
         (read == self.len).then_some(bytes)
     }
 
@@ -29,10 +28,12 @@ impl FileRange {
     pub fn is_resident(&self, len: usize) -> bool {
         let last = self.position + len.saturating_sub(1) as u64;
         [self.position, last].into_iter().all(|at| {
-            let mut byte = [0];
-            let read = rustix::io::preadv2(&self.file, &mut [IoSliceMut::new(&mut byte)], at, ReadWriteFlags::NOWAIT);
             // A file system that cannot tell answers with another error, and is taken at its word.
-            !matches!(read, Err(Errno::AGAIN))
+            !matches!(self.read_without_disk(at, &mut [0]), Err(Errno::AGAIN))
         })
+    }
+
+    fn read_without_disk(&self, position: u64, buffer: &mut [u8]) -> Result<usize, Errno> {
+        rustix::io::preadv2(&self.file, &mut [IoSliceMut::new(buffer)], position, ReadWriteFlags::NOWAIT)
     }
 }

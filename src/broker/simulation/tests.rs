@@ -1,15 +1,12 @@
 //! The runs: seeds without bugs, one seed twice, and every planted bug.
 
 use std::collections::BTreeMap;
-use std::env;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::coverage;
 use super::invariants::{self, INVARIANTS};
 use super::planted::BUGS;
 use super::run::{Report, configs, run};
-use crate::config::ConfigStore;
+use crate::seeds;
 
 /// Seeds that `cargo test` runs.
 const SEEDS: u64 = 300;
@@ -21,12 +18,8 @@ const SEEDS_FOR_COVERAGE: u64 = 300;
 #[test]
 fn promises_hold_whatever_happens() {
     let configs = configs();
-    let one = number("OTTLA_SIM_SEED");
-    let seeds: Vec<u64> = match one {
-        Some(seed) => vec![seed],
-        None => (0..number("OTTLA_SIM_SEEDS").unwrap_or(SEEDS)).collect(),
-    };
-    let reports = in_parallel(&seeds, &configs);
+    let (one, seeds) = seeds::chosen("OTTLA_SIM_SEED", "OTTLA_SIM_SEEDS", SEEDS);
+    let reports = seeds::in_parallel(&seeds, |seed| run(seed, None, &configs));
     let mut figures: BTreeMap<String, u64> = BTreeMap::new();
     for report in &reports {
         for (name, count) in &report.figures {
@@ -95,25 +88,6 @@ fn each_invariant_is_named_once() {
 /// Lines of a trace that a failure prints; the run of one seed prints all.
 const LAST_LINES: usize = 60;
 
-/// Each seed on its own, on as many threads as there are processors.
-fn in_parallel(seeds: &[u64], configs: &Arc<ConfigStore>) -> Vec<Report> {
-    let next = AtomicU64::new(0);
-    let threads = std::thread::available_parallelism().map_or(1, |count| count.get());
-    let work = || {
-        let mut reports = Vec::new();
-        while let Some(seed) = seeds.get(next.fetch_add(1, Ordering::Relaxed) as usize) {
-            reports.push(run(*seed, None, configs));
-        }
-        reports
-    };
-    let mut reports: Vec<Report> = std::thread::scope(|scope| {
-        let workers: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
-        workers.into_iter().flat_map(|worker| worker.join().expect("a run that panics says so")).collect()
-    });
-    reports.sort_by_key(|report| report.seed);
-    reports
-}
-
 fn told(report: &Report) -> String {
     let Some(violation) = &report.violation else { return String::new() };
     let row = invariants::named(violation.invariant);
@@ -125,8 +99,4 @@ fn told(report: &Report) -> String {
         violation.told,
         report.seed
     )
-}
-
-fn number(variable: &str) -> Option<u64> {
-    env::var(variable).ok().map(|text| text.parse().expect("a number"))
 }

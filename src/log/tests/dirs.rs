@@ -8,6 +8,24 @@ use super::*;
 use crate::log::{LogDir, LogDirs, LogDirsOptions, MetaProperties, Work};
 use crate::types::{BrokerEpoch, BrokerId};
 
+/// Of a node with these directories.
+pub fn options(dirs: Vec<PathBuf>, node_id: i32) -> LogDirsOptions {
+    LogDirsOptions {
+        dirs,
+        identity: MetaProperties {
+            cluster_id: "MkU3OEVBNTcwNTJENDM2Qk".to_string(),
+            node_id: BrokerId(node_id),
+            directory_id: None,
+        },
+        recovery_threads_per_dir: 2,
+        retention_check_interval: Millis(300_000),
+        recovery_checkpoint_interval: Millis(60_000),
+        log_start_checkpoint_interval: Millis(500),
+        high_watermark_checkpoint_interval: Millis(5_000),
+        reserve_bytes: Some(0),
+    }
+}
+
 pub struct Node {
     root: tempfile::TempDir,
     pub clock: Arc<AtomicI64>,
@@ -28,21 +46,8 @@ impl Node {
     }
 
     pub fn claim_with(&self, node_id: i32, recovery_threads_per_dir: usize) -> Result<LogDirs, LogError> {
-        let identity = MetaProperties {
-            cluster_id: "MkU3OEVBNTcwNTJENDM2Qk".to_string(),
-            node_id: BrokerId(node_id),
-            directory_id: None,
-        };
-        let options = LogDirsOptions {
-            dirs: (0..self.dirs).map(|n| self.path(n)).collect(),
-            identity,
-            recovery_threads_per_dir,
-            retention_check_interval: Millis(300_000),
-            recovery_checkpoint_interval: Millis(60_000),
-            log_start_checkpoint_interval: Millis(500),
-            high_watermark_checkpoint_interval: Millis(5_000),
-            reserve_bytes: Some(0),
-        };
+        let dirs = (0..self.dirs).map(|n| self.path(n)).collect();
+        let options = LogDirsOptions { recovery_threads_per_dir, ..options(dirs, node_id) };
         LogDirs::claim(options, LogContext::new(100, Clock::Manual(self.clock.clone()), ProducerRules::default()))
     }
 

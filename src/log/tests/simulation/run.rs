@@ -1,12 +1,11 @@
 //! The runs: seeds without bugs, one seed twice, and every planted bug.
 
-use std::env;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::planted::{BUGS, Bug};
 use super::world::World;
 use super::*;
+use crate::seeds;
 
 /// Seeds that `cargo test` runs, and within which each planted bug must be caught.
 const SEEDS: u64 = 300;
@@ -54,16 +53,18 @@ fn play(world: &mut World) -> Result<(), String> {
 #[test]
 fn what_is_durable_outlives_every_crash() {
     let config = topic_config();
-    let one = number("OTTLA_DISK_SEED");
-    let seeds: Vec<u64> = match one {
-        Some(seed) => vec![seed],
-        None => (0..number("OTTLA_DISK_SEEDS").unwrap_or(SEEDS)).collect(),
-    };
+    let (one, seeds) = seeds::chosen("OTTLA_DISK_SEED", "OTTLA_DISK_SEEDS", SEEDS);
     if one.is_some() {
         // What the log says itself belongs to the trace of one seed.
         let _ = tracing_subscriber::fmt().with_test_writer().without_time().try_init();
     }
-    let reports = in_parallel(&seeds, &config);
+    let reports = seeds::in_parallel(&seeds, |seed| {
+        let mut report = run(seed, None, &config);
+        if report.broken.is_none() && seeds.len() > 1 {
+            report.trace.clear();
+        }
+        report
+    });
     let mut figures: BTreeMap<&str, u64> = BTreeMap::new();
     for (name, count) in reports.iter().flat_map(|report| &report.figures) {
         *figures.entry(name).or_default() += count;
@@ -111,29 +112,6 @@ fn every_planted_bug_of_storage_is_caught() {
     assert!(escaped.is_empty(), "not caught within {SEEDS_FOR_A_BUG} seeds: {escaped:#?}");
 }
 
-/// Each seed on its own, on as many threads as there are processors.
-fn in_parallel(seeds: &[u64], config: &TopicConfig) -> Vec<Report> {
-    let next = AtomicU64::new(0);
-    let threads = std::thread::available_parallelism().map_or(1, |count| count.get());
-    let work = || {
-        let mut reports = Vec::new();
-        while let Some(seed) = seeds.get(next.fetch_add(1, Ordering::Relaxed) as usize) {
-            let mut report = run(*seed, None, config);
-            if report.broken.is_none() && seeds.len() > 1 {
-                report.trace.clear();
-            }
-            reports.push(report);
-        }
-        reports
-    };
-    let mut reports: Vec<Report> = std::thread::scope(|scope| {
-        let workers: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
-        workers.into_iter().flat_map(|worker| worker.join().expect("a run that panics says so")).collect()
-    });
-    reports.sort_by_key(|report| report.seed);
-    reports
-}
-
 fn told(report: &Report) -> String {
     format!(
         "{}\n\n{}\n\nOTTLA_DISK_SEED={} cargo test --lib what_is_durable_outlives_every_crash -- --nocapture\n",
@@ -141,8 +119,4 @@ fn told(report: &Report) -> String {
         report.broken.as_deref().unwrap_or_default(),
         report.seed
     )
-}
-
-fn number(variable: &str) -> Option<u64> {
-    env::var(variable).ok().map(|text| text.parse().expect("a number"))
 }

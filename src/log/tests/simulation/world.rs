@@ -8,9 +8,9 @@ use super::model::{Kept, Model};
 use super::planted::{Bug, forgets};
 use super::*;
 use crate::log::faults::{Chance, FaultyDisk, Omit, Plan};
-use crate::log::{CleanerSettings, LogCleaner, LogDirs, LogDirsOptions, MetaProperties, Truncation};
+use crate::log::{CleanerSettings, LogCleaner, LogDirs, LogDirsOptions, Truncation};
 use crate::protocol::control::EndTxnMarker;
-use crate::types::{BrokerEpoch, BrokerId};
+use crate::types::BrokerEpoch;
 
 /// Keys of records, and producers.
 const KEYS: u64 = 7;
@@ -127,20 +127,11 @@ impl World {
 
     /// Opens the directory and looks at what is there.
     pub fn start(&mut self, may_lose: bool) -> Result<(), Broken> {
-        let identity = MetaProperties {
-            cluster_id: "MkU3OEVBNTcwNTJENDM2Qk".to_string(),
-            node_id: BrokerId(1),
-            directory_id: None,
-        };
+        let dirs = vec![self.root.path().join("data")];
         let options = LogDirsOptions {
-            dirs: vec![self.root.path().join("data")],
-            identity,
             recovery_threads_per_dir: 1,
-            retention_check_interval: Millis(300_000),
-            recovery_checkpoint_interval: Millis(60_000),
             log_start_checkpoint_interval: Millis(60_000),
-            high_watermark_checkpoint_interval: Millis(5_000),
-            reserve_bytes: Some(0),
+            ..super::super::dirs::options(dirs, 1)
         };
         let context = LogContext::new(8, Clock::Manual(self.clock.clone()), ProducerRules::default());
         if self.is_synced {
