@@ -17,7 +17,7 @@ SETTLE, REST = (5, 2), (30, 8)
 TOPIC_PARTITIONS = 10
 # Topics of one CreateTopics.
 TOPICS_AT_ONCE = 50
-PATIENCE_SECONDS = 300
+PATIENCE_SECONDS = 900
 
 
 def start(kind: str, sizes: Sizes) -> dict[str, float]:

@@ -49,6 +49,8 @@ pub(super) fn settle_leftovers(dir: &Path) -> Result<Vec<FoundFile>, LogError> {
         .filter(|(base, ..)| first_cleaned.is_none_or(|cleaned| *base < cleaned))
         .copied()
         .collect();
+    // A log file that was on its way out must not come back between what is appended from now on.
+    disk::sync_dir(dir)?;
     let Some(first) = swaps.iter().map(|(base, ..)| *base).min() else { return list_files(dir) };
     let mut end = first;
     for (base, kind, ..) in swaps.iter().filter(|(_, kind, ..)| *kind == FileKind::Log) {

@@ -34,6 +34,7 @@ use super::{LogError, checkpoint, disk, snapshots};
 impl Log {
     /// Opens the log in `options.dir`, which exists, and recovers it if need be.
     pub fn open(options: &LogOptions, context: Arc<LogContext>) -> Result<Arc<Log>, LogError> {
+        let believed_to = options.recovery_point;
         let files = settle_leftovers(&options.dir)?;
         let topic_id = checkpoint::read_topic_id(&options.dir)?;
         let epochs_file = options.dir.join(checkpoint::LEADER_EPOCH);
@@ -51,6 +52,7 @@ impl Log {
         let mut loader = Loader {
             path: log_path(&options.dir),
             files,
+            believed_to,
             options,
             context: &context,
             segments: Vec::new(),
@@ -90,6 +92,8 @@ fn is_torn<T>(path: &Path, read: &Result<T, LogError>) -> bool {
 
 struct Loader<'o> {
     options: &'o LogOptions,
+    /// The recovery point that is written down: the next start walks nothing before it.
+    believed_to: Offset,
     context: &'o Arc<LogContext>,
     path: Arc<LogPath>,
     /// What was found in the directory.
@@ -285,7 +289,7 @@ impl Loader<'_> {
         }
         segment.publish(good, next);
         // What a whole walk finds before the recovery point the next start will believe.
-        let is_believed = from.is_none() && segment.base() < self.options.recovery_point;
+        let is_believed = from.is_none() && segment.base() < self.believed_to;
         if let Err(error) = if is_believed { segment.seal_anew() } else { segment.seal() } {
             if !error.is_out_of_space() {
                 return Err(error);

@@ -78,11 +78,12 @@ impl Gap {
         let Range { start, end } = self.range;
         let mut at = start;
         while at < end {
-            let to = ((at / SECTOR_BYTES + 1) * SECTOR_BYTES).min(end);
+            // To the end of the sector also where good data begins in it: that came to the disk as the rest did.
+            let to = (at / SECTOR_BYTES + 1) * SECTOR_BYTES;
             let sector = &mut buffer[..(to - at) as usize];
             let read = disk::read_at_most(file, at, sector).map_err(LogError::io("read", path))?;
             let is_zero = read > 0 && sector[..read].iter().all(|byte| *byte == 0);
-            if is_zero && !self.may_be_zero(at, to) {
+            if is_zero && !(at == start && self.may_begin_with_zeros(read)) {
                 return Ok(true);
             }
             if self.intact {
@@ -103,14 +104,10 @@ impl Gap {
         }
     }
 
-    /// Whether what was to be written there may have been zeros, or came to the disk as what is good behind it did.
-    fn may_be_zero(&self, at: u64, to: u64) -> bool {
-        if at == self.range.start {
-            // A batch begins with its offset, the high bytes first, and its length.
-            let bytes = (to - at) as usize;
-            return bytes < LENGTH_END && self.next.0.to_be_bytes().iter().take(bytes).all(|byte| *byte == 0);
-        }
-        self.is_followed && to == self.range.end && !to.is_multiple_of(SECTOR_BYTES)
+    /// Whether so many zeros may be what was to be written: a batch begins with its offset, the high bytes first, and its
+    /// length.
+    fn may_begin_with_zeros(&self, bytes: usize) -> bool {
+        bytes < LENGTH_END && self.next.0.to_be_bytes().iter().take(bytes).all(|byte| *byte == 0)
     }
 }
 

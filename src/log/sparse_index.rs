@@ -176,10 +176,9 @@ impl<E: Entry> SparseIndex<E> {
         let position = (state.in_file * E::SIZE) as u64;
         let written = disk::set_len(&file, path, position).and_then(|()| disk::write_at(&file, path, position, &bytes));
         if let Err(error) = written {
-            // A part of the entries would pass for all of them at the next start; without a file they are found anew.
+            // A part of the entries would pass for all of them at the next start.
             state.exact = false;
-            let _ =
-                if state.in_file == 0 { disk::remove(path).map(drop) } else { disk::set_len(&file, path, position) };
+            let _ = disk::set_len(&file, path, position);
             return Err(error);
         }
         state.in_file += state.tail.len();
