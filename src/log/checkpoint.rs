@@ -64,27 +64,18 @@ pub fn read_epochs(path: &Path) -> Result<Vec<(LeaderEpoch, Offset)>, LogError> 
     })
 }
 
-/// Replaces `leader-epoch-checkpoint` where the caller syncs everything at once. Where it can be, the file is
-/// overwritten and not emptied first: file systems write back at once what was cut to nothing and filled again.
-pub fn write_epochs_unsynced(path: &Path, epochs: &[(LeaderEpoch, Offset)]) -> Result<(), LogError> {
-    let text = lines_text(epochs.iter().map(|(epoch, offset)| format!("{epoch} {offset}")));
-    let file = disk::open_or_create(path)?;
-    // The end of a longer text must never stand behind the new one.
-    let mut len = file.metadata().map_err(LogError::io("stat", path))?.len() as usize;
-    if len > text.len() {
-        disk::set_len(&file, path, 0)?;
-        len = 0;
-    }
-    // First what takes more room: where there is none, the file is left as it was.
-    let (within, beyond) = text.as_bytes().split_at(len);
-    let cut = |_: &LogError| drop(disk::set_len(&file, path, len as u64));
-    disk::write_at(&file, path, len as u64, beyond).inspect_err(cut)?;
-    disk::write_at(&file, path, 0, within)
+/// Writes what is to take the place of `leader-epoch-checkpoint`, where the caller syncs everything at once.
+pub fn write_epochs_beside(path: &Path, epochs: &[(LeaderEpoch, Offset)]) -> Result<(), LogError> {
+    disk::write_beside_unsynced(path, epochs_text(epochs).as_bytes())
 }
 
 /// Replaces `leader-epoch-checkpoint`.
 pub fn write_epochs(path: &Path, epochs: &[(LeaderEpoch, Offset)]) -> Result<(), LogError> {
-    write_lines(path, epochs.iter().map(|(epoch, offset)| format!("{epoch} {offset}")))
+    disk::write_atomically(path, epochs_text(epochs).as_bytes())
+}
+
+fn epochs_text(epochs: &[(LeaderEpoch, Offset)]) -> String {
+    lines_text(epochs.iter().map(|(epoch, offset)| format!("{epoch} {offset}")))
 }
 
 /// Reads the topic id of the partition in `dir`.

@@ -161,17 +161,41 @@ pub fn sync_file_system(file: &File, dir: &Path) -> Result<(), LogError> {
 
 /// Replaces `path` by `content` so that a crash leaves the old file or the new one, never a part.
 pub fn write_atomically(path: &Path, content: &[u8]) -> Result<(), LogError> {
-    let mut name = path.file_name().unwrap_or_default().to_os_string();
-    name.push(".tmp");
-    let temporary = path.with_file_name(name);
-    let written = write_file(&temporary, content).and_then(|file| sync(&file, &temporary));
+    write_beside(path, content, sync)?;
+    take_place(path)?;
+    path.parent().map_or(Ok(()), sync_dir)
+}
+
+/// Writes what is to take the place of `path`, once the caller has made it durable.
+pub fn write_beside_unsynced(path: &Path, content: &[u8]) -> Result<(), LogError> {
+    write_beside(path, content, |_, _| Ok(()))
+}
+
+fn write_beside(
+    path: &Path,
+    content: &[u8],
+    then: impl FnOnce(&File, &Path) -> Result<(), LogError>,
+) -> Result<(), LogError> {
+    let temporary = beside(path);
+    let written = write_file(&temporary, content).and_then(|file| then(&file, &temporary));
     if written.is_err() {
         // On a full disk what is left of it would only take up room.
         let _ = device::remove(&temporary);
     }
-    written?;
-    device::rename(&temporary, path).map_err(LogError::io("rename", &temporary))?;
-    path.parent().map_or(Ok(()), sync_dir)
+    written
+}
+
+/// Puts what was written beside `path`, and is durable, in its place. The caller syncs the directory.
+pub fn take_place(path: &Path) -> Result<(), LogError> {
+    let temporary = beside(path);
+    permit(&temporary)?;
+    device::rename(&temporary, path).map_err(LogError::io("rename", &temporary))
+}
+
+fn beside(path: &Path) -> PathBuf {
+    let mut name = path.file_name().unwrap_or_default().to_os_string();
+    name.push(".tmp");
+    path.with_file_name(name)
 }
 
 /// Removes a file that may be gone already; answers whether it was there.

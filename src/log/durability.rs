@@ -18,11 +18,11 @@ use crate::config::TopicPatterns;
 use crate::state_machine::Waiters;
 use crate::types::{METADATA_TOPIC, Offset};
 
+use super::LogError;
 use super::log_dirs::LogDirs;
 use super::partition_log::{Log, LogContext};
 use super::segment::Segment;
 use super::work::Work;
-use super::{LogError, checkpoint, disk};
 
 /// Whose appends count once they are synced, and on which threads the syncs wait.
 #[derive(Debug)]
@@ -194,15 +194,6 @@ impl Log {
         }
         self.durability.waiters.load().iter().for_each(|waiters| waiters.wake_up_to(self.synced_offset()));
         Ok(())
-    }
-
-    /// Makes durable what a stop has written beside the records.
-    pub(super) fn sync_beside(&self) -> Result<(), LogError> {
-        self.in_dir(|dir| match disk::sync_path(&dir.join(checkpoint::LEADER_EPOCH)) {
-            Err(error) if !error.is_not_found() => Err(error),
-            _ => Ok(()),
-        })?;
-        self.sync_names()
     }
 
     /// A sync that failed is the last one: whatever the reason, what it should have written may be lost.

@@ -404,12 +404,19 @@ impl LogDirs {
         let at_once = placed.len() > SYNCED_ONE_BY_ONE_MAX;
         let next = AtomicUsize::new(0);
         let incomplete: Vec<AtomicBool> = self.dirs.iter().map(|_| AtomicBool::new(false)).collect();
+        let with_epochs = Mutex::new(Vec::new());
         std::thread::scope(|scope| {
             for _ in 0..(4 * self.dirs.len()).min(placed.len()) {
                 scope.spawn(|| {
                     while let Some(Placed { log, dir }) = placed.get(next.fetch_add(1, Ordering::Relaxed)) {
                         let online = self.dirs[*dir].failure().is_none();
-                        let close = || if at_once { log.finish() } else { log.close() };
+                        let finish = || {
+                            if log.finish()? {
+                                with_epochs.lock().expect("this lock is never held across a panic").push((*dir, log));
+                            }
+                            Ok(())
+                        };
+                        let close = || if at_once { finish() } else { log.close() };
                         let failed = if online { close().err() } else { None };
                         match failed {
                             Some(error) if error.is_out_of_space() => incomplete[*dir].store(true, Ordering::Relaxed),
@@ -420,8 +427,14 @@ impl LogDirs {
                 });
             }
         });
+        let with_epochs = with_epochs.into_inner().expect("this lock is never held across a panic");
         for (n, dir) in self.dirs.iter().enumerate().filter(|(_, dir)| at_once && dir.failure().is_none()) {
-            match dir.sync_file_system() {
+            let epochs: Vec<&Arc<Log>> = with_epochs.iter().filter(|(of, _)| *of == n).map(|(_, log)| *log).collect();
+            let place_epochs = || {
+                epochs.iter().try_for_each(|log| log.place_epochs())?;
+                if epochs.is_empty() { Ok(()) } else { dir.sync_file_system() }
+            };
+            match dir.sync_file_system().and_then(|()| place_epochs()) {
                 Ok(()) => placed.iter().filter(|placed| placed.dir == n).for_each(|placed| placed.log.seal_off()),
                 Err(error) => dir.fail(&error.to_string()),
             }

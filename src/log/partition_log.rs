@@ -303,31 +303,40 @@ impl Log {
 
     /// Writes everything that lets the next start do without recovery: indexes, producer snapshot, synced data.
     pub fn close(&self) -> Result<(), LogError> {
-        self.finish()?;
+        self.finish_files()?;
+        self.save_epochs()?;
         self.sync_metadata()?;
         self.flush()?;
         self.active().sync_indexes()?;
-        self.sync_beside()?;
+        self.sync_names()?;
         self.seal_off();
         Ok(())
     }
 
     /// The part of [`Log::close`] that waits for no disk; the caller syncs the whole file system and then calls
-    /// [`Log::seal_off`].
-    pub(super) fn finish(&self) -> Result<(), LogError> {
+    /// [`Log::seal_off`]. Answers whether [`Log::place_epochs`] is to be called, and that synced, in between.
+    pub(super) fn finish(&self) -> Result<bool, LogError> {
+        self.finish_files()?;
+        let have_changed = self.epochs_dirty.load(Ordering::Acquire);
+        if have_changed {
+            let entries = self.read_epochs(|epochs| epochs.entries().to_vec());
+            self.in_dir(|dir| checkpoint::write_epochs_beside(&dir.join(checkpoint::LEADER_EPOCH), &entries))?;
+        }
+        Ok(have_changed)
+    }
+
+    /// Puts the leader epochs of [`Log::finish`] in their place; they are on disk.
+    pub(super) fn place_epochs(&self) -> Result<(), LogError> {
+        self.in_dir(|dir| disk::take_place(&dir.join(checkpoint::LEADER_EPOCH)))?;
+        self.epochs_dirty.store(false, Ordering::Release);
+        Ok(())
+    }
+
+    fn finish_files(&self) -> Result<(), LogError> {
         self.ensure_online()?;
         let mut writer = self.lock_writer();
         self.guard(self.active().seal())?;
-        self.guard(self.snapshot(&mut writer))?;
-        let entries = self.read_epochs(|epochs| epochs.entries().to_vec());
-        if self.epochs_dirty.swap(false, Ordering::AcqRel) {
-            let path = self.dir().join(checkpoint::LEADER_EPOCH);
-            let written = checkpoint::write_epochs_unsynced(&path, &entries);
-            self.guard(written.inspect_err(|_| self.epochs_dirty.store(true, Ordering::Release)))?;
-            self.files_changed.store(true, Ordering::Release);
-        }
-        drop(writer);
-        Ok(())
+        self.guard(self.snapshot(&mut writer))
     }
 
     /// Takes a finished log out of service; everything it holds is on disk.

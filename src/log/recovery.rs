@@ -34,25 +34,12 @@ use super::{LogError, checkpoint, disk, snapshots};
 impl Log {
     /// Opens the log in `options.dir`, which exists, and recovers it if need be.
     pub fn open(options: &LogOptions, context: Arc<LogContext>) -> Result<Arc<Log>, LogError> {
-        let believed_to = options.recovery_point;
         let files = settle_leftovers(&options.dir)?;
         let topic_id = checkpoint::read_topic_id(&options.dir)?;
-        let epochs_file = options.dir.join(checkpoint::LEADER_EPOCH);
-        let mut unread = None;
-        let known_epochs = match checkpoint::read_epochs(&epochs_file) {
-            read if !options.clean && is_torn(&epochs_file, &read) => {
-                // A stop that came to an end in the middle leaves this; the records tell of their epochs, all of them.
-                tracing::warn!(file = %epochs_file.display(), "reading the leader epochs from the records");
-                unread = Some(LogOptions { recovery_point: Offset::ZERO, ..options.clone() });
-                Vec::new()
-            }
-            read => read?,
-        };
-        let options = unread.as_ref().unwrap_or(options);
+        let known_epochs = checkpoint::read_epochs(&options.dir.join(checkpoint::LEADER_EPOCH))?;
         let mut loader = Loader {
             path: log_path(&options.dir),
             files,
-            believed_to,
             options,
             context: &context,
             segments: Vec::new(),
@@ -82,18 +69,8 @@ impl Log {
     }
 }
 
-/// Whether what was read from a checkpoint is what a write that was not synced leaves.
-fn is_torn<T>(path: &Path, read: &Result<T, LogError>) -> bool {
-    match read {
-        Ok(_) => std::fs::metadata(path).is_ok_and(|meta| meta.len() == 0),
-        Err(error) => matches!(error, LogError::BadFile { .. }),
-    }
-}
-
 struct Loader<'o> {
     options: &'o LogOptions,
-    /// The recovery point that is written down: the next start walks nothing before it.
-    believed_to: Offset,
     context: &'o Arc<LogContext>,
     path: Arc<LogPath>,
     /// What was found in the directory.
@@ -289,7 +266,7 @@ impl Loader<'_> {
         }
         segment.publish(good, next);
         // What a whole walk finds before the recovery point the next start will believe.
-        let is_believed = from.is_none() && segment.base() < self.believed_to;
+        let is_believed = from.is_none() && segment.base() < self.options.recovery_point;
         if let Err(error) = if is_believed { segment.seal_anew() } else { segment.seal() } {
             if !error.is_out_of_space() {
                 return Err(error);

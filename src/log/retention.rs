@@ -165,9 +165,12 @@ impl Log {
             // Half of it done, the files are not those that memory has: the next start finds what they are.
             self.guard(self.cut_end(&mut writer, to)).inspect_err(|error| self.fail(&error.to_string()))?;
         }
-        // Epochs that begin where nothing is any more must not be found beside other records.
-        self.save_epochs()?;
-        Ok(true)
+        // Epochs that begin where nothing is any more must not be found beside other records. Where there is no room for
+        // that, a start finds them by the recovery point, which went back as well.
+        match self.save_epochs() {
+            Err(error) if !error.is_out_of_space() => Err(error),
+            _ => Ok(true),
+        }
     }
 
     fn cut_end(&self, writer: &mut Writer, to: Offset) -> Result<(), LogError> {

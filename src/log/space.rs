@@ -2,10 +2,11 @@
 //!
 //! Below a reserve nothing new is taken in: clients' records and new partitions are refused. What lets others go on, or
 //! gives room back, may use the reserve: positions, markers of transactions, metadata, deletions. Free space is looked
-//! at by a thread of its own, the more often the less there is; a write that finds the disk full is told at once.
+//! at by a thread of its own, the more often the less there is, and when as much was appended as was free at its last
+//! look; a write that finds the disk full is told at once.
 
 use std::fmt;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -105,14 +106,21 @@ pub struct DirSpace {
     is_short: AtomicBool,
     free: AtomicU64,
     reserve: AtomicU64,
+    /// Bytes that can be appended until the reserve begins, as far as the last look and appends since then tell.
+    left: AtomicI64,
     gauge: Mutex<Gauge>,
 }
 
 impl DirSpace {
     /// Room not looked at yet.
     pub(super) fn unknown() -> DirSpace {
-        let gauge = Mutex::new(Gauge::new(0));
-        DirSpace { is_short: AtomicBool::new(false), free: AtomicU64::new(u64::MAX), reserve: AtomicU64::new(0), gauge }
+        DirSpace {
+            is_short: AtomicBool::new(false),
+            free: AtomicU64::new(u64::MAX),
+            reserve: AtomicU64::new(0),
+            left: AtomicI64::new(i64::MAX),
+            gauge: Mutex::new(Gauge::new(0)),
+        }
     }
 
     /// Whether nothing new is to be written.
@@ -130,6 +138,17 @@ impl DirSpace {
         self.reserve.load(Ordering::Relaxed)
     }
 
+    /// Takes note of appended bytes; answers whether the reserve may have been reached with them: then the room is to be
+    /// looked at, and nothing new is written before.
+    pub(super) fn take(&self, bytes: u64) -> bool {
+        let before = self.left.fetch_sub(bytes as i64, Ordering::Relaxed);
+        let is_reached = (0..bytes as i64).contains(&before);
+        if is_reached {
+            self.is_short.store(true, Ordering::Relaxed);
+        }
+        is_reached
+    }
+
     /// The disk refused a write for lack of room.
     pub(super) fn refuse(&self, now: Millis) {
         self.lock().refuse(now);
@@ -144,6 +163,7 @@ impl DirSpace {
         let change = gauge.observe(free, now);
         self.free.store(free, Ordering::Relaxed);
         self.reserve.store(gauge.reserve, Ordering::Relaxed);
+        self.left.store(free as i64 - gauge.reserve as i64, Ordering::Relaxed);
         self.is_short.store(gauge.is_short, Ordering::Relaxed);
         (change, gauge.reclaims(now), now + gauge.pause(free))
     }
@@ -284,6 +304,20 @@ mod tests {
         for (n, (free, change)) in looks.into_iter().enumerate() {
             assert_eq!(gauge.observe(free * MIB, Millis(n as i64)), change, "look {n} at {free} MiB");
         }
+    }
+
+    #[test]
+    fn what_is_appended_between_two_looks_counts() {
+        let space = DirSpace::unknown();
+        let look = |free| space.observe(Some(1_000), 1 << 30, free, Millis(0)).0;
+        assert!(!space.take(1 << 40), "nobody has looked");
+        assert_eq!(look(1_500), Change::None);
+        assert_eq!([300, 200, 1, 50].map(|bytes| space.take(bytes)), [false, false, true, false]);
+        assert!(space.is_short());
+        assert_eq!(look(1_400), Change::None, "something was removed meanwhile");
+        assert!(!space.is_short());
+        assert!(space.take(500));
+        assert_eq!(look(900), Change::Short);
     }
 
     #[test]

@@ -72,7 +72,7 @@ impl<E: Entry> SparseIndex<E> {
         let state = self.read();
         let mut all = Vec::new();
         for n in 0..state.in_file {
-            all.extend(entries::<E>(open()?.as_ref(), n, 1)?);
+            all.push(entry(open()?.as_ref(), n)?);
         }
         all.extend(&state.tail);
         Ok(all)
@@ -110,7 +110,7 @@ impl<E: Entry> SparseIndex<E> {
         let last = match (state.tail.last(), state.in_file) {
             (Some(entry), _) => Some(*entry),
             (None, 0) => None,
-            (None, n) => Some(entries(open()?.as_ref(), n - 1, 1)?[0]),
+            (None, n) => Some(entry(open()?.as_ref(), n - 1)?),
         };
         state.last = Some(last);
         Ok(last)
@@ -136,7 +136,7 @@ impl<E: Entry> SparseIndex<E> {
             let file = open()?;
             let (count, _) = last_in_file(&file, state.in_file, &holds)?;
             if count < state.in_file {
-                return Ok(entries(&file, count, 1)?.first().copied());
+                return entry(&file, count).map(Some);
             }
         }
         Ok(state.tail.get(state.tail.partition_point(&holds)).copied())
@@ -219,22 +219,31 @@ fn last_in_file<E: Entry>(
     total: usize,
     holds: &impl Fn(&E) -> bool,
 ) -> Result<(usize, Option<E>), LogError> {
+    let mut bytes = [0; WINDOW_ENTRIES * ENTRY_BYTES_MAX];
+    let mut window = 0..0;
     let (mut low, mut high, mut last) = (0, total, None);
-    while high - low > WINDOW_ENTRIES {
+    while low < high {
         let middle = low + (high - low) / 2;
-        let entry = entries(file, middle, 1)?[0];
+        if !window.contains(&middle) {
+            window = if high - low > WINDOW_ENTRIES { middle..middle + 1 } else { low..high };
+            read_entries::<E>(file, window.start, &mut bytes[..window.len() * E::SIZE])?;
+        }
+        let at = (middle - window.start) * E::SIZE;
+        let entry = E::parse(&bytes[at..at + E::SIZE]);
         if holds(&entry) { (low, last) = (middle + 1, Some(entry)) } else { high = middle }
     }
-    let window: Vec<E> = entries(file, low, high - low)?;
-    let count = window.partition_point(holds);
-    Ok((low + count, window[..count].last().copied().or(last)))
+    Ok((low, last))
 }
 
-fn entries<E: Entry>(file: &File, first: usize, count: usize) -> Result<Vec<E>, LogError> {
-    let mut bytes = [0; WINDOW_ENTRIES * ENTRY_BYTES_MAX];
-    let bytes = &mut bytes[..count * E::SIZE];
-    file.read_exact_at(bytes, (first * E::SIZE) as u64).map_err(LogError::io("read", "an index file"))?;
-    Ok(bytes.chunks_exact(E::SIZE).map(E::parse).collect())
+fn entry<E: Entry>(file: &File, n: usize) -> Result<E, LogError> {
+    let mut bytes = [0; ENTRY_BYTES_MAX];
+    let bytes = &mut bytes[..E::SIZE];
+    read_entries::<E>(file, n, bytes)?;
+    Ok(E::parse(bytes))
+}
+
+fn read_entries<E: Entry>(file: &File, first: usize, bytes: &mut [u8]) -> Result<(), LogError> {
+    file.read_exact_at(bytes, (first * E::SIZE) as u64).map_err(LogError::io("read", "an index file"))
 }
 
 #[cfg(test)]

@@ -312,6 +312,9 @@ impl Log {
         }
         self.durability.hold(|| active.file())?;
         self.durability.note_appended(staged.bytes);
+        if self.space.get().is_some_and(|space| space.take(staged.bytes)) {
+            self.context.space_alarm.raise();
+        }
         self.end.store(last.last_offset.next().0, Ordering::Release);
         self.context.note_appended(staged.bytes);
         Ok(())

@@ -102,6 +102,31 @@ fn logs_come_back_after_clean_and_unclean_stops() {
     }
 }
 
+/// A stop of so many syncs the whole file system instead of each file.
+#[test]
+fn a_stop_of_many_logs_writes_the_epochs_of_each() {
+    let node = Node::new(2);
+    let dirs = node.open();
+    for n in 0..300 {
+        let log = create(&dirs, n);
+        let epoch = LeaderEpoch(n % 7);
+        log.assign_epoch(epoch, Offset::ZERO);
+        log.append(validated(batch(&[1], 10, Compression::None), AppendOrigin::Client), epoch, AppendOrigin::Client)
+            .unwrap();
+    }
+    dirs.close(BrokerEpoch(1)).unwrap();
+    for folder in [0, 1].map(|n| node.path(n)) {
+        assert!(folder.join(".kafka_cleanshutdown").exists());
+        let left = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path().join("leader-epoch-checkpoint.tmp"));
+        assert_eq!(left.filter(|path| path.exists()).count(), 0);
+    }
+    let dirs = node.open();
+    for n in 0..300 {
+        let log = dirs.get(&partition(n)).unwrap();
+        assert_eq!(log.epoch_for_offset(Offset::ZERO), Some(LeaderEpoch(n % 7)));
+    }
+}
+
 #[test]
 fn another_nodes_directory_is_refused_by_name() {
     let node = Node::new(1);

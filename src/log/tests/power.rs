@@ -98,22 +98,6 @@ fn without_the_end_of_a_segment_that_was_not_synced_those_behind_go_too() {
     }
 }
 
-#[test]
-fn epochs_that_cannot_be_read_are_those_of_the_records() {
-    let bench = Bench::new();
-    let log = bench.open_new();
-    for epoch in [3, 3, 7] {
-        let records = validated(batch(&[1], 10, Compression::None), AppendOrigin::Client);
-        log.append(records, LeaderEpoch(epoch), AppendOrigin::Client).unwrap();
-    }
-    log.flush().unwrap();
-    log.fail("crashed");
-    fs::write(bench.dir().join("leader-epoch-checkpoint"), [0; 12]).unwrap();
-    assert!(matches!(bench.open(true, 3), Err(LogError::BadFile { .. })));
-    let log = bench.open(false, 3).unwrap();
-    assert_eq!([0, 1, 2].map(|offset| log.epoch_for_offset(Offset(offset)).unwrap().0), [3, 3, 7]);
-}
-
 /// Otherwise a start would go on from an index of which a power cut took away a part.
 #[test]
 fn recovery_points_are_written_down_as_far_as_indexes_are_on_disk() {
