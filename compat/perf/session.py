@@ -51,11 +51,12 @@ class Session:
             self.records[topic] = 0
 
     def fill(self, topic: str, records: int) -> None:
-        """Has at least so many records of 1 KB in the topic."""
+        """Has at least so many records of 1 KB in the topic, and on the disk."""
         self.create(topic)
         have = sum(wire.offsets(self.broker.port, topic, PARTITIONS))
         if have < records:
             run(rdperf("produce", self.broker, topic, records=records - have, **BATCHES), timeout=900)
+            self.rest()
 
     def read(self, topic: str) -> None:
         records = sum(wire.offsets(self.broker.port, topic, PARTITIONS))
