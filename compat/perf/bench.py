@@ -31,7 +31,7 @@ def main() -> int:
     if sys.argv[1:2] == ["compare"]:
         return compare(sys.argv[2:])
     options = arguments()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that no broker outlives the run
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that no broker outlives the run
     kinds = kinds_of(options)
     cases = options.case or [name for name, case in CASES.items() if not (options.quick and case.full_only)]
     try:
@@ -41,6 +41,8 @@ def main() -> int:
             bench.run()
         except Failed as failure:  # a broker that does not start: what was found until then is told
             bench.failures.append(str(failure))
+        except KeyboardInterrupt:
+            bench.failures.append("what was left when the run was stopped")
         return bench.tell(options.json)
     except Failed as failure:
         print(f"bench: {failure}", file=sys.stderr)
