@@ -75,7 +75,7 @@ def connections(session: Session, verb: str, topic: str, count: int, seconds: fl
 
 
 def cold_replay(session: Session) -> dict[str, float]:
-    """A tail alone, and one beside a consumer that reads a topic from the disk over and over."""
+    """A tail alone, and one beside a consumer that reads a topic from the disk."""
     session.fill("produce-1k", session.size(*REPLAY_RECORDS))
     seconds = session.size(15, 4)
     alone = bare_tail(session, "tail-cold", REPLAY_RATE, seconds)

@@ -1,8 +1,8 @@
 """A small file system fills up, down to its last byte, and has room again: nothing that was acknowledged is lost, nothing ends, and
 what needs no room goes on."""
 import os
-import signal
 import re
+import signal
 import subprocess
 import time
 import urllib.request

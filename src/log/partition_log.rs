@@ -319,8 +319,7 @@ impl Log {
         self.finish_files()?;
         let have_changed = self.epochs_dirty.load(Ordering::Acquire);
         if have_changed {
-            let entries = self.read_epochs(|epochs| epochs.entries().to_vec());
-            self.in_dir(|dir| checkpoint::write_epochs_beside(&dir.join(checkpoint::LEADER_EPOCH), &entries))?;
+            self.write_epochs(checkpoint::write_epochs_beside)?;
         }
         Ok(have_changed)
     }
@@ -398,11 +397,18 @@ impl Log {
     /// Writes the leader epochs if they have changed.
     pub fn save_epochs(&self) -> Result<(), LogError> {
         if self.epochs_dirty.swap(false, Ordering::AcqRel) {
-            let entries = self.read_epochs(|epochs| epochs.entries().to_vec());
-            let written = self.in_dir(|dir| checkpoint::write_epochs(&dir.join(checkpoint::LEADER_EPOCH), &entries));
+            let written = self.write_epochs(checkpoint::write_epochs);
             written.inspect_err(|_| self.epochs_dirty.store(true, Ordering::Release))?;
         }
         Ok(())
+    }
+
+    fn write_epochs(
+        &self,
+        write: impl Fn(&Path, &[(LeaderEpoch, Offset)]) -> Result<(), LogError>,
+    ) -> Result<(), LogError> {
+        let entries = self.read_epochs(|epochs| epochs.entries().to_vec());
+        self.in_dir(|dir| write(&dir.join(checkpoint::LEADER_EPOCH), &entries))
     }
 
     /// As [`Log::save_epochs`], where the newest epoch has records; one without may be lost without harm, and after a
